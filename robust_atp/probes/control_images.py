@@ -1,0 +1,47 @@
+"""What is answered without looking?"""
+
+import pandas as pd
+
+from robust_atp.image_sums import ImageSums, per_dataset
+from robust_atp.probes.probe import COLUMNS, Probe
+from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
+
+_KEYS = (*POPULATION, *ARM, *CONDITION, "quantity")
+
+
+def control_images(records: Records) -> pd.DataFrame:
+    """Answers to images that do not show what is asked about (blank, another image's pixels, …).
+
+    ``blind accuracy`` is the mean score there, ``visual gain`` the mean score on the clean image minus it, and
+    ``agreement`` the share of questions whose answer is the same word for word as on the clean image: high
+    agreement with the blind answer means that the image changed nothing.
+    """
+    sums = query(
+        records,
+        f"""
+        WITH blind AS (SELECT * FROM records WHERE severity = 0 AND intervention <> 'clean'),
+        clean AS (
+            SELECT {listed((*POPULATION, *ARM))}, image_id, question_id, avg(score) AS seen,
+                   first(prediction ORDER BY noise_seed) AS answered
+            FROM records WHERE intervention = 'clean' GROUP BY ALL
+        ),
+        pairs AS (
+            SELECT *, score AS "blind accuracy", seen - score AS "visual gain",
+                   (prediction = answered)::DOUBLE AS agreement
+            FROM blind JOIN clean USING ({listed((*POPULATION, *ARM))}, image_id, question_id)
+        ),
+        long AS (
+            UNPIVOT pairs ON "blind accuracy", "visual gain", agreement INTO NAME quantity VALUE share
+        )
+        SELECT {listed(_KEYS)}, image_id, sum(share) AS num, count(*) AS den FROM long GROUP BY ALL
+        """,
+    )
+    return per_dataset(sums, _KEYS, ImageSums.table)[list(COLUMNS)]
+
+
+PROBE = Probe(
+    name="control-images",
+    summary="accuracy on images that show nothing of what is asked (blind accuracy), and what seeing adds to it",
+    needs="control images (blank, shuffled, …) among the interventions",
+    run=control_images,
+)

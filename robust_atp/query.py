@@ -1,0 +1,34 @@
+"""SQL over records, whether they are a frame in memory or Parquet files too big for it."""
+
+from collections.abc import Sequence
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+
+Records = pd.DataFrame | pa.Table | duckdb.DuckDBPyRelation
+
+# What a number can be about. The order is the order of columns and rows in every table.
+POPULATION = ("backbone", "dataset", "split")
+ARM = ("pruner", "keep", "position_policy")
+CONDITION = ("intervention", "severity")
+
+# One answer per question: noise seeds are averaged first, because R seeds of one item are not R items.
+ANSWERS = f"""
+    SELECT {", ".join((*POPULATION, *ARM, *CONDITION))}, image_id, question_id, avg(score) AS score
+    FROM records GROUP BY ALL
+"""
+
+
+def query(records: Records, sql: str) -> pd.DataFrame:
+    """Run ``sql`` over the view ``records``. Rows come back in the order that ``sql`` asks for, if it asks."""
+    if isinstance(records, duckdb.DuckDBPyRelation):
+        return records.query("records", sql).df()
+    with duckdb.connect() as connection:
+        connection.register("records", records)
+        return connection.sql(sql).df()
+
+
+def listed(columns: Sequence[str], table: str = "") -> str:
+    """Write column names for SQL: ``listed(ARM, "p")`` is ``p.pruner, p.keep, p.position_policy``."""
+    return ", ".join(f"{table}.{column}" if table else column for column in columns)

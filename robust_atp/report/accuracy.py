@@ -1,0 +1,36 @@
+"""Accuracy and loss against the unpruned model, cell by cell."""
+
+import pandas as pd
+
+from robust_atp.image_sums import ImageSums, per_dataset
+from robust_atp.query import ANSWERS, ARM, CONDITION, POPULATION, Records, listed, query
+
+CELL = (*POPULATION, *ARM, *CONDITION)
+
+
+def accuracy(records: Records, by: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Mean official score per backbone × data set × arm × intervention × severity, in [0, 1].
+
+    ``by`` adds columns of the records to the key, e.g. ``("question_type",)``.
+    """
+    keys = (*CELL, *by)
+    sums = query(
+        records,
+        f"SELECT {listed(keys)}, image_id, sum(score) AS num, count(*) AS den FROM records GROUP BY ALL",
+    )
+    return per_dataset(sums, keys, ImageSums.table)
+
+
+def loss(records: Records) -> pd.DataFrame:
+    """L = A_unpruned - A_arm on the same questions of the same images; positive where pruning costs."""
+    sums = query(
+        records,
+        f"""
+        WITH answers AS ({ANSWERS})
+        SELECT {listed(CELL, "arm")}, image_id, sum(whole.score - arm.score) AS num, count(*) AS den
+        FROM answers arm JOIN answers whole USING ({listed((*POPULATION, *CONDITION))}, image_id, question_id)
+        WHERE arm.pruner <> 'none' AND whole.pruner = 'none'
+        GROUP BY ALL
+        """,
+    )
+    return per_dataset(sums, CELL, ImageSums.table)

@@ -1,0 +1,92 @@
+"""The headline: does pruning cost extra when the image is corrupted?"""
+
+import numpy as np
+import pandas as pd
+
+from robust_atp.image_sums import ImageSums, per_dataset, percentile_interval
+from robust_atp.query import ANSWERS, ARM, CONDITION, POPULATION, Records, listed, query
+from robust_atp.stats import holm
+
+_QUESTION = (*POPULATION, "image_id", "question_id")
+
+
+def excess_drop(records: Records) -> pd.DataFrame:
+    """X = (A_arm,clean - A_arm,cs) - (A_unpruned,clean - A_unpruned,cs) per corruption × severity.
+
+    0 means that pruning costs nothing extra under corruption; 0.05 means five more points lost. All four
+    answers to a question must exist for it to count. Intervals are clustered t intervals over images;
+    ``p_holm`` is adjusted over all cells of an arm.
+    """
+    cells = per_dataset(_differences(records), (*POPULATION, *ARM, *CONDITION), ImageSums.t_table)
+    return _with_holm(cells, (*POPULATION, *ARM))
+
+
+def mean_excess_drop(records: Records) -> pd.DataFrame:
+    """Mean of X over all corruptions and severities, one row per arm: the pre-declared primary estimand.
+
+    ``detectable`` is the smallest effect that the study would find four times out of five. ``p_holm`` is
+    adjusted over the arms of a backbone and data set.
+    """
+    arms = per_dataset(_differences(records), (*POPULATION, *ARM), ImageSums.t_table)
+    return _with_holm(arms, POPULATION).rename(columns={"n": "answers"})
+
+
+def retention_gap(records: Records) -> pd.DataFrame:
+    """The multiplicative twin of X: mean over cells of A_unpruned,cs / A_unpruned,clean - A_arm,cs / A_arm,clean.
+
+    An arm that answers little on clean images has little left to lose, which makes X small or negative
+    without any robustness; a verdict that this gap contradicts depends on the scale.
+    """
+    keys = (*POPULATION, *ARM, *CONDITION)
+    sums = query(
+        records,
+        f"""
+        SELECT {listed(keys)}, image_id, sum(score) AS num, count(*) AS den FROM records
+        WHERE severity > 0 OR intervention = 'clean' GROUP BY ALL
+        """,
+    )
+    return per_dataset(sums, keys, _retention)
+
+
+def _differences(records: Records) -> pd.DataFrame:
+    """Sums per image of the question-level difference in differences, each in [-2, 2]."""
+    return query(
+        records,
+        f"""
+        WITH answers AS ({ANSWERS}),
+        drops AS (
+            SELECT {listed((*ARM, *CONDITION), "bad")}, {listed(_QUESTION)}, clean.score - bad.score AS lost
+            FROM answers bad JOIN answers clean USING ({listed((*_QUESTION, *ARM))})
+            WHERE bad.severity > 0 AND clean.intervention = 'clean'
+        )
+        SELECT {listed((*POPULATION, *CONDITION))}, {listed(ARM, "arm")}, image_id,
+               sum(arm.lost - whole.lost) AS num, count(*) AS den
+        FROM drops arm JOIN drops whole USING ({listed((*_QUESTION, *CONDITION))})
+        WHERE arm.pruner <> 'none' AND whole.pruner = 'none'
+        GROUP BY ALL
+        """,
+    )
+
+
+def _retention(sums: ImageSums) -> pd.DataFrame:
+    """Difference of the mean retained shares, with a joint bootstrap of all four accuracies."""
+    cells, values = sums.cells, np.vstack([sums.values(), sums.replicates()])  # [1 + replicates, C]
+    rows = []
+    for population, block in cells.groupby(list(POPULATION)):
+        retained = {
+            arm: np.mean(values[:, corrupted.index] / values[:, clean.index], axis=1)
+            for arm, group in block.groupby(list(ARM))
+            if len(clean := group[group.intervention == "clean"])
+            and len(corrupted := group[group.severity > 0])
+        }
+        whole = next((share for arm, share in retained.items() if arm[0] == "none"), None)
+        for arm, share in retained.items():
+            if whole is not None and arm[0] != "none":
+                gap = whole - share
+                lo, hi = percentile_interval(gap[1:])
+                rows.append((*population, *arm, gap[0], lo, hi))
+    return pd.DataFrame(rows, columns=[*POPULATION, *ARM, "value", "lo", "hi"])
+
+
+def _with_holm(table: pd.DataFrame, family: tuple[str, ...]) -> pd.DataFrame:
+    return table.assign(p_holm=table.groupby(list(family))["p"].transform(lambda p: holm(p.to_numpy())))

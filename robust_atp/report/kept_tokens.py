@@ -1,0 +1,108 @@
+"""Do the kept tokens stay the same when the image is corrupted, and is it because of the image?"""
+
+import numpy as np
+import pandas as pd
+
+from robust_atp.image_sums import ImageSums, per_dataset, percentile_interval
+from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
+from robust_atp.stability import expected_jaccard
+
+_CELL = (*POPULATION, *ARM, *CONDITION)
+
+# Other images that each image is compared with. Three make the baseline's noise small beside that of S_same.
+_PARTNERS = 3
+
+_SETS = f"""
+    sets AS (
+        SELECT {listed(_CELL)}, image_id, noise_seed, tokens_total, kept[-1]::BIT AS kept,
+               dense_rank() OVER (PARTITION BY {listed(_CELL)}, image_id ORDER BY question_id) AS turn
+        FROM records WHERE pruner <> 'none' AND (severity > 0 OR intervention = 'clean')
+    ),
+    clean AS (
+        SELECT {listed((*POPULATION, *ARM))}, image_id, turn, first(kept ORDER BY noise_seed) AS kept
+        FROM sets WHERE severity = 0 GROUP BY ALL
+    ),
+    places AS (
+        SELECT dataset, split, image_id,
+               row_number() OVER (PARTITION BY dataset, split ORDER BY md5(image_id)) - 1 AS place,
+               count(*) OVER (PARTITION BY dataset, split) AS images
+        FROM (SELECT DISTINCT dataset, split, image_id FROM sets)
+    ),
+    partners AS (
+        SELECT here.dataset, here.split, here.image_id, there.image_id AS other
+        FROM places here, range({_PARTNERS + 1}) steps(step), places there
+        WHERE here.dataset = there.dataset AND here.split = there.split
+          AND step < here.images AND there.place = (here.place + step) % here.images
+    ),
+    pairs AS (
+        SELECT {listed(_CELL, "bad")}, clean.image_id, clean.image_id = partners.other AS same,
+               bad.tokens_total AS n, bit_count(clean.kept) AS a, bit_count(bad.kept) AS b,
+               bit_count(clean.kept & bad.kept) AS r
+        FROM clean
+        JOIN partners USING (dataset, split, image_id)
+        JOIN sets bad ON {" AND ".join(f"bad.{key} = clean.{key}" for key in (*POPULATION, *ARM))}
+                     AND bad.image_id = partners.other AND bad.turn = clean.turn
+        WHERE bad.severity > 0
+    )
+"""
+
+
+def kept_token_stability(records: Records) -> pd.DataFrame:
+    """Agreement of the token set kept on the clean image with the one kept on its corrupted version.
+
+    Per arm × corruption × severity: Cohen's ``kappa`` (0 by chance, 1 for equal sets) with a bootstrap interval
+    over images; ``jaccard`` beside ``jaccard_chance``, its exact expectation for random sets of the same sizes;
+    ``kappa_other``, kappa with the corrupted version of *another* image; and ``content``, the part that is due
+    to the image: (kappa - kappa_other) / (1 - kappa_other). A pruner that always keeps the same positions has
+    kappa 1 and no defined content stability. The last stage counts where a pruner cuts several times.
+
+    Source: the cross-image baseline is the null for pruners with positional preferences; a uniformly random
+    set, as in Jaccard's chance level, is not.
+    """
+    sums = query(
+        records,
+        f"""
+        WITH {_SETS}
+        SELECT {listed(_CELL)}, same, image_id,
+               sum((r - a * b / n) / nullif((a + b) / 2 - a * b / n, 0)) AS num,
+               count(nullif((a + b) / 2 - a * b / n, 0)) AS den
+        FROM pairs GROUP BY ALL HAVING den > 0
+        """,
+    )
+    table = per_dataset(sums, (*_CELL, "same"), _content_stability)
+    return table.merge(_jaccard(records), on=list(_CELL), how="left")
+
+
+def _content_stability(sums: ImageSums) -> pd.DataFrame:
+    """Put each cell's kappa beside that of other images and compute the part that is due to the image."""
+    cells = sums.cells.reset_index().pivot(index=list(_CELL), columns="same", values="index")
+    column = cells.reindex(columns=[True, False]).fillna(-1).astype(int)  # -1: no other image, the nan below
+    draws = np.vstack([sums.values(), sums.replicates()])  # [1 + replicates, C]
+    draws = np.column_stack([draws, np.full(len(draws), np.nan)])
+    same, other = draws[:, column[True]], draws[:, column[False]]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        content = np.where(other < 1 - 1e-9, (same - other) / (1 - other), np.nan)
+    lo, hi = percentile_interval(same[1:])
+    content_lo, content_hi = percentile_interval(content[1:])
+    summary = sums.table().loc[column[True], ["n", "images"]].to_numpy()
+    table = column.index.to_frame(index=False).assign(
+        kappa=same[0], lo=lo, hi=hi, kappa_other=other[0], content=content[0], content_lo=content_lo,
+        content_hi=content_hi, n=summary[:, 0], images=summary[:, 1],
+    )  # fmt: skip
+    return table.assign(note=np.where(table.kappa_other >= 1 - 1e-9, "image-independent", ""))
+
+
+def _jaccard(records: Records) -> pd.DataFrame:
+    """Mean Jaccard index per cell and what it would be for random sets of the same sizes."""
+    sizes = query(
+        records,
+        f"""
+        WITH {_SETS}
+        SELECT {listed(_CELL)}, a, b, n, count(*) AS pairs, sum(r / (a + b - r)) AS jaccard
+        FROM pairs WHERE same AND a + b > 0 GROUP BY ALL ORDER BY ALL
+        """,
+    )
+    chance = [expected_jaccard(a, b, n) for a, b, n in zip(sizes.a, sizes.b, sizes.n, strict=True)]
+    totals = sizes.assign(jaccard_chance=np.array(chance) * sizes.pairs).groupby(list(_CELL))
+    mean = totals[["jaccard", "jaccard_chance"]].sum().div(totals["pairs"].sum(), axis=0)
+    return mean.reset_index()
