@@ -1,0 +1,78 @@
+"""Digital processing: contrast, resampling, compression, local deformation, colour."""
+
+from io import BytesIO
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from corruptions.filters import gaussian_kernel
+from corruptions.hsv import hsv_to_rgb, rgb_to_hsv
+from corruptions.images import RGB, to_bytes
+from corruptions.registry import register
+
+
+@register("contrast", family="digital", severity={"scale": [0.4, 0.3, 0.2, 0.1, 0.05]})
+def contrast(image: RGB, *, scale: float) -> RGB:
+    """Contrast scaled around the mean of each channel."""
+    level = np.arange(256)[:, np.newaxis] / 255.0
+    mean = np.array(cv2.mean(image)[:3]) / 255.0
+    table = to_bytes((level - mean) * scale + mean)  # [256, 3]
+    return cv2.LUT(image, table[np.newaxis])
+
+
+@register(
+    "elastic_transform",
+    family="digital",
+    severity={"amplitude": [12.5, 16.25, 21.25, 25, 30], "sigma": [0.01] * 5, "reach": [0.005] * 5},
+)
+def elastic_transform(
+    image: RGB, *, rng: np.random.RandomState, amplitude: float, sigma: float, reach: float
+) -> RGB:
+    """Rubber sheet: pixels moved by a smooth random field (Simard, Steinkraus & Platt, ICDAR 2003).
+
+    The field is U(−reach · H, reach · H), blurred with ``sigma`` (a share of height and width) and scaled by
+    ``amplitude``. Unlike ImageNet-C's first code there is no affine part, as in imagecorruptions.
+    """
+    height, width = image.shape[:2]
+    down, right = (gaussian_kernel(sigma * side, truncate=3) for side in (height, width))
+
+    def field() -> np.ndarray:
+        noise = rng.uniform(-reach * height, reach * height, size=(height, width))
+        return cv2.sepFilter2D(noise, -1, right, down, borderType=cv2.BORDER_REFLECT) * amplitude
+
+    shift_x, shift_y = field(), field()  # [H, W], in px
+    source_x = (shift_x + np.arange(width)).astype(np.float32)
+    source_y = (shift_y + np.arange(height)[:, np.newaxis]).astype(np.float32)
+    intensity = image.astype(np.float32) / np.float32(255)
+    return to_bytes(cv2.remap(intensity, source_x, source_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT))
+
+
+@register("pixelate", family="digital", severity={"scale": [0.6, 0.5, 0.4, 0.3, 0.25]})
+def pixelate(image: RGB, *, scale: float) -> RGB:
+    """Shrink by box averaging to ``scale`` times the size, enlarge by repetition."""
+    height, width = image.shape[:2]
+    small = Image.fromarray(image).resize((int(width * scale), int(height * scale)), Image.Resampling.BOX)
+    return np.array(small.resize((width, height), Image.Resampling.NEAREST))
+
+
+@register("jpeg_compression", family="digital", severity={"quality": [25, 18, 15, 10, 7]})
+def jpeg_compression(image: RGB, *, quality: int) -> RGB:
+    """JPEG artefacts at ``quality``, with the chroma subsampling that libjpeg defaults to."""
+    buffer = BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", quality=quality)
+    return np.array(Image.open(buffer))
+
+
+@register(
+    "saturate",
+    family="digital",
+    severity={"scale": [0.3, 0.1, 2, 5, 20], "offset": [0, 0, 0, 0.1, 0.2]},
+)
+def saturate(image: RGB, *, scale: float, offset: float) -> RGB:
+    """Saturation of HSV times ``scale`` plus ``offset``: 1 and 2 desaturate, 3 to 5 oversaturate.
+
+    Grey has hue 0, so the offsets of severity 4 and 5 turn grey pixels red, as in ImageNet-C.
+    """
+    hue, saturation, value = rgb_to_hsv(image / 255.0)
+    return to_bytes(hsv_to_rgb(hue, np.clip(saturation * scale + offset, 0, 1), value))

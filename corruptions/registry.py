@@ -1,0 +1,194 @@
+"""What a corruption is, and how one is found by name."""
+
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.metadata import entry_points
+from typing import Any, TypeVar
+
+from corruptions.errors import CorruptionError, nearest
+from corruptions.images import RGB
+from corruptions.sources import load_source
+
+SEVERITIES = 5
+ENTRY_POINTS = "robust_atp.corruptions"
+
+# Name -> module below ``corruptions``. A new type of our own is one file and one line here; the order is that of
+# ImageNet-C, which tables and figures follow.
+COMMON = {
+    "gaussian_noise": "noise",
+    "shot_noise": "noise",
+    "impulse_noise": "noise",
+    "defocus_blur": "blur",
+    "glass_blur": "blur",
+    "motion_blur": "blur",
+    "zoom_blur": "blur",
+    "snow": "weather",
+    "frost": "weather",
+    "fog": "weather",
+    "brightness": "weather",
+    "contrast": "digital",
+    "elastic_transform": "digital",
+    "pixelate": "digital",
+    "jpeg_compression": "digital",
+}
+EXTRA = {
+    "speckle_noise": "noise",
+    "gaussian_blur": "blur",
+    "spatter": "weather",
+    "saturate": "digital",
+}
+BUILT_IN = COMMON | EXTRA
+FAMILIES = tuple(dict.fromkeys(COMMON.values()))
+SUBSETS = ("common", "extra", "all", *FAMILIES, "registered")
+
+Function = TypeVar("Function", bound=Callable[..., RGB])
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """One type of image corruption: a pure function and its severity table, as data.
+
+    ``apply(image, **parameters)`` takes and returns uint8 [H, W, 3]; if it has a keyword ``rng`` it is random and
+    gets its own ``np.random.RandomState``. ``severity`` holds five values per parameter, mildest first.
+    ``version`` is part of the random stream and of whatever is cached or recorded: raise it with every change
+    that changes a pixel.
+    """
+
+    name: str
+    family: str
+    apply: Callable[..., RGB]
+    severity: Mapping[str, tuple[Any, ...]] = field(hash=False)
+    version: int = 1
+    summary: str = ""
+
+    @property
+    def random(self) -> bool:
+        """Whether the result depends on seed and key."""
+        return "rng" in inspect.signature(self.apply).parameters
+
+    def parameters(self, severity: int) -> dict[str, Any]:
+        """Return the parameters of severity 1..5."""
+        return {parameter: values[severity - 1] for parameter, values in self.severity.items()}
+
+
+# The one process-wide table: a decorator in a user's file has nowhere else to leave what it decorates.
+_registered: dict[str, Corruption] = {}
+
+
+def register(
+    name: str,
+    *,
+    family: str,
+    severity: Mapping[str, Sequence[Any]],
+    version: int = 1,
+    summary: str = "",
+    override: bool = False,
+) -> Callable[[Function], Function]:
+    """Make a function known as the corruption ``name``; the function itself is returned unchanged.
+
+        @register("rolling_shutter", family="capture", severity={"shear": [0.01, 0.02, 0.04, 0.06, 0.09]})
+        def rolling_shutter(image, *, rng, shear): ...      # uint8 [H, W, 3] in and out, any size from 32 px
+
+    ``summary`` defaults to the first line of the docstring. A name that is taken, a table without five values per
+    parameter, and parameters that the function does not take are a ``CorruptionError``.
+    """
+
+    def decorate(function: Function) -> Function:
+        first_line = (inspect.getdoc(function) or "").partition("\n")[0]
+        table = {parameter: tuple(values) for parameter, values in severity.items()}
+        corruption = Corruption(name, family, function, table, version, summary or first_line)
+        _check(corruption)
+        ours = function.__module__ == f"{__package__}.{BUILT_IN.get(name)}"
+        if name in BUILT_IN and not ours:
+            find(name)  # so that our own module, imported later, does not take the name back
+        if name in _registered and not override:
+            raise CorruptionError(
+                f"corruption '{name}' is already registered; take another name or pass override=True"
+            )
+        _registered[name] = corruption
+        return function
+
+    return decorate
+
+
+def find(name: str) -> Corruption:
+    """Return the corruption called ``name``.
+
+    A name is looked up among those registered in this process and our own, then among the entry points
+    ``robust_atp.corruptions`` of installed packages. ``"package.module:name"`` and ``"path/to/file.py:name"`` are
+    imported first, which is how a study file reaches a user's own code in every worker process.
+    """
+    if not isinstance(name, str):
+        raise CorruptionError(f"corruption name must be a string, got {name!r}")
+    if name not in _registered and name in BUILT_IN:
+        importlib.import_module(f"{__package__}.{BUILT_IN[name]}")
+    if name in _registered:
+        return _registered[name]
+    reference = name if ":" in name else _installed().get(name)
+    if reference is None:
+        known = names("registered")
+        raise CorruptionError(f"corruption '{name}' is not one of: {', '.join(known)}{nearest(name, known)}")
+    return _load(reference)
+
+
+def names(subset: str = "common") -> list[str]:
+    """Return the names of a subset, in the order of ImageNet-C.
+
+    ``common``: the 15 of ImageNet-C; ``noise`` (3), ``blur`` (4), ``weather`` (4), ``digital`` (4): its families;
+    ``extra``: its 4 validation types; ``all``: these 19; ``registered``: these and everything that installed
+    packages and ``register`` have added.
+    """
+    if subset == "common":
+        return list(COMMON)
+    if subset == "extra":
+        return list(EXTRA)
+    if subset == "all":
+        return list(BUILT_IN)
+    if subset in FAMILIES:
+        return [name for name, family in COMMON.items() if family == subset]
+    if subset == "registered":
+        return [*BUILT_IN, *sorted((_registered.keys() | _installed().keys()) - BUILT_IN.keys())]
+    raise CorruptionError(f"subset '{subset}' is not one of: {', '.join(SUBSETS)}{nearest(subset, SUBSETS)}")
+
+
+def _check(corruption: Corruption) -> None:
+    """Raise where the severity table and the function do not fit together."""
+    name = corruption.name
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+        raise CorruptionError(f"corruption name '{name}' may hold letters, digits and _ . - only")
+    for parameter, values in corruption.severity.items():
+        if len(values) != SEVERITIES:
+            raise CorruptionError(
+                f"corruption '{name}' needs {SEVERITIES} values of '{parameter}', got {len(values)}"
+            )
+    given = corruption.severity.keys() | ({"rng"} if corruption.random else set())
+    try:
+        inspect.signature(corruption.apply).bind(None, **dict.fromkeys(given))
+    except TypeError as error:
+        raise CorruptionError(f"corruption '{name}': the function does not fit its table: {error}") from error
+
+
+@lru_cache(maxsize=1)
+def _installed() -> dict[str, str]:
+    """Name -> reference of the entry points; reading them takes milliseconds, so once per process."""
+    return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
+
+
+def _load(reference: str) -> Corruption:
+    """Import the module of ``"module:name"`` or ``"file.py:name"`` and return what it registers as ``name``."""
+    module, attribute = load_source(reference)
+    target = getattr(module, attribute, None)
+    if isinstance(target, Corruption):
+        return target
+    for corruption in _registered.values():
+        if corruption.apply is target or (
+            corruption.name == attribute and corruption.apply.__module__ == module.__name__
+        ):
+            return corruption
+    raise CorruptionError(
+        f"corruption '{reference}': {module.__name__} registers no '{attribute}'; decorate it with @register"
+    )
