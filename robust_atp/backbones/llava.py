@@ -1,0 +1,244 @@
+"""LLaVA-1.5: CLIP vision tower, projector, decoder; visual tokens are dropped between the last two."""
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import AutoProcessor, LlavaForConditionalGeneration
+
+from robust_atp.backbones.attention import (
+    Reduction,
+    attention_of_first_token,
+    attention_received,
+    captured_attention,
+)
+from robust_atp.backbones.flops import prefill_flops
+from robust_atp.backbones.geometry import patch_coverage, resized_size
+from robust_atp.backbones.greedy import PromptBatch, Span, decode_greedily
+from robust_atp.backbones.joint_space import JointSpace
+from robust_atp.backbones.loading import BackboneSpec
+from robust_atp.backbones.prompt import PromptTokens, check_template, first_token_ids, tokenize_prompts
+from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
+from robust_atp.errors import UserError
+
+_PROMPT = "USER: <image>\n{question}\nAnswer the question using a single word or phrase. ASSISTANT:"
+_CLIP_OF_LLAVA_15 = "openai/clip-vit-large-patch14-336"
+_REDUCTIONS: dict[str, Reduction] = {
+    "cls_attention": attention_of_first_token,
+    "received_attention": attention_received,
+}
+
+# Tokens, padding included, that one pass through the decoder may hold: 5 GB of cache for LLaVA-1.5-7B in half
+# precision. Fixed, because the last bit of a row depends on who shares its batch.
+_TOKENS_PER_PASS = 8192
+
+
+class Llava:
+    """A ``LlavaForConditionalGeneration`` checkpoint with a CLIP vision tower, behind the seam.
+
+    Loaded like ``llava-hf/llava-1.5-7b-hf``. A folder may carry ``robust_atp.json`` with its own ``prompt``
+    and ``max_new_tokens``, and the matching CLIP model in ``clip/``. Keeping all tokens gives, token for
+    token, the greedy ``generate`` of the same checkpoint.
+    """
+
+    def __init__(self, source: str, spec: BackboneSpec, revision: str) -> None:
+        own = _own_settings(source)
+        self.name = spec.id
+        self.revision = revision
+        self.prompt = check_template(spec.prompt or own.get("prompt", _PROMPT))
+        self.max_new_tokens = int(spec.max_new_tokens or own.get("max_new_tokens", 16))
+        self._dtype: torch.dtype = getattr(torch, spec.dtype)
+        self._device = spec.device
+        self._clip_source = spec.clip or _matching_clip(source)
+        try:
+            self.processor = AutoProcessor.from_pretrained(source, revision=spec.revision)
+            self.model: Any = LlavaForConditionalGeneration.from_pretrained(
+                source, revision=spec.revision or "main", dtype=self._dtype, attn_implementation="sdpa"
+            )
+        except OSError as error:
+            raise UserError(f"backbone '{spec.id}' cannot be read: {str(error).splitlines()[0]}") from error
+        self.model.to(self._device).eval()
+        if self.model.config.vision_feature_select_strategy != "default":
+            raise UserError(
+                f"backbone '{spec.id}' hands its CLS token to the decoder, which has no place on the grid"
+            )
+
+        self._tower: Any = self.model.model.vision_tower
+        self._decoder: Any = self.model.model.language_model
+        self._end_ids = _end_ids(
+            self.model.generation_config.eos_token_id, self.processor.tokenizer.eos_token_id
+        )
+        self._yes = first_token_ids(self.processor.tokenizer, "yes")
+        self._no = first_token_ids(self.processor.tokenizer, "no")
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """Names of the signals that ``encode`` can compute."""
+        attention = {f"{kind}:{layer}" for kind in _REDUCTIONS for layer in ("projected", "last")}
+        return frozenset(attention | ({"joint_patches"} if self.has_text_tower else set()))
+
+    @property
+    def has_text_tower(self) -> bool:
+        """Whether a matching CLIP model is known; it is loaded when first needed."""
+        return self._clip_source is not None
+
+    @torch.inference_mode()
+    def encode(self, images: Sequence[np.ndarray], signals: frozenset[str] = frozenset()) -> VisionTokens:
+        """Run preprocessing, vision tower and projector on B uint8 RGB images of any size."""
+        unknown = sorted(signals - self.provides)
+        if unknown:
+            raise UserError(f"backbone '{self.name}' lacks signal '{unknown[0]}'{self._missing_clip_hint()}")
+        pixels = self.processor.image_processor(
+            list(images), input_data_format="channels_last", return_tensors="pt"
+        )["pixel_values"]  # [B, 3, H, W]
+        wanted = {s: self._attention(s) for s in sorted(signals) if s != "joint_patches"}
+        with captured_attention(self._tower, wanted) as captured:
+            output = self.model.model.get_image_features(
+                pixels.to(self._device, self._dtype), return_dict=True
+            )
+        if "joint_patches" in signals:
+            normed = self._vision.post_layernorm(output.last_hidden_state[:, 1:])
+            captured["joint_patches"] = self._joint_space.embed_patches(normed)
+        return VisionTokens(torch.stack(list(output.pooler_output)), self._grid, captured)
+
+    @torch.inference_mode()
+    def embed_questions(self, questions: Sequence[str]) -> Tensor:
+        """Embed bare questions, without prompt template, in CLIP's joint space: unit length [Q, J]."""
+        return self._joint_space.embed_texts(questions)
+
+    @torch.inference_mode()
+    def answer(self, kept: KeptTokens, questions: Sequence[str]) -> list[Answer]:
+        """Answer Q questions greedily, question q seeing only its kept tokens.
+
+        Questions that hold the very same tensor objects in ``kept`` share one prefill of everything up to
+        the end of the image.
+        """
+        prompts = tokenize_prompts(
+            self.processor.tokenizer, self.prompt, self.model.config.image_token_id, questions
+        )
+        answers: list[Answer] = []
+        for rows in self._passes(kept, prompts):
+            batch = self._batch(kept, prompts, rows)
+            result = decode_greedily(
+                self._decoder, self.model.lm_head, batch, self._end_ids, self.max_new_tokens
+            )
+            lengths = [len(prompts[q].before) + len(kept.indices[q]) + len(prompts[q].after) for q in rows]
+            texts = self.processor.batch_decode(result.token_ids, skip_special_tokens=True)
+            best, margins = (
+                result.first_logprobs.amax(-1).tolist(),
+                self._yes_no_margins(result.first_logprobs),
+            )
+            answers += [
+                Answer(text.strip(), ids, logprob, margin, prefill_flops(self._decoder, length))
+                for text, ids, logprob, margin, length in zip(
+                    texts, result.token_ids, best, margins, lengths, strict=True
+                )
+            ]
+        return answers
+
+    def object_patches(self, mask: np.ndarray) -> np.ndarray:
+        """Which patches have at least half their area inside a bool mask [H, W] of the image: bool [N]."""
+        processor = self.processor.image_processor
+        size = (mask.shape[0], mask.shape[1])
+        resized = resized_size(size, dict(processor.size)) if processor.do_resize else size
+        crop = processor.crop_size
+        cropped = (crop["height"], crop["width"]) if processor.do_center_crop else resized
+        # A patch that is exactly half covered counts; without the slack rounding would decide.
+        return patch_coverage(mask, resized, cropped, self._grid) >= 0.5 - 1e-9
+
+    @property
+    def _vision(self) -> Any:
+        # Early transformers 5 wraps in a CLIPVisionModel the module that later ones make of it.
+        return getattr(self._tower, "vision_model", self._tower)
+
+    @property
+    def _grid(self) -> tuple[int, int]:
+        config = self._tower.config
+        side = config.image_size // config.patch_size
+        return side, side
+
+    @cached_property
+    def _joint_space(self) -> JointSpace:
+        if self._clip_source is None:
+            raise UserError(f"backbone '{self.name}' has no text tower{self._missing_clip_hint()}")
+        return JointSpace.load(self._clip_source, self._tower.config.hidden_size, self._dtype, self._device)
+
+    def _missing_clip_hint(self) -> str:
+        hint = ": name the CLIP model that matches its vision tower with the backbone's option clip"
+        return "" if self.has_text_tower else hint
+
+    def _attention(self, signal: str) -> tuple[nn.Module, Reduction]:
+        kind, _, layer = signal.partition(":")
+        layers = self._vision.encoder.layers
+        index = len(layers) - 1
+        if layer == "projected":
+            chosen = self.model.config.vision_feature_layer
+            deepest = chosen if isinstance(chosen, int) else max(chosen, key=lambda i: i % (len(layers) + 1))
+            # hidden_states[0] is the embedding, so hidden_states[i] is the output of layer i - 1.
+            index = deepest % (len(layers) + 1) - 1
+        return layers[index].self_attn, _REDUCTIONS[kind]
+
+    def _passes(self, kept: KeptTokens, prompts: Sequence[PromptTokens]) -> Iterator[range]:
+        """Cut the questions, in order, into runs that fit one pass through the decoder."""
+        start, before, after = 0, 0, 0
+        for q, prompt in enumerate(prompts):
+            before = max(before, len(prompt.before) + len(kept.indices[q]))
+            after = max(after, len(prompt.after) + self.max_new_tokens)
+            if q > start and (q + 1 - start) * (before + after) > _TOKENS_PER_PASS:
+                yield range(start, q)
+                start, before = q, len(prompt.before) + len(kept.indices[q])
+                after = len(prompt.after) + self.max_new_tokens
+        if prompts:
+            yield range(start, len(prompts))
+
+    def _batch(self, kept: KeptTokens, prompts: Sequence[PromptTokens], rows: range) -> PromptBatch:
+        """Lay out prompts as embeddings with position ids, each distinct beginning once."""
+        embed = self._decoder.get_input_embeddings()
+        prefixes: list[Span] = []
+        suffixes: list[Span] = []
+        number: dict[tuple, int] = {}
+        prefix_of = []
+        for q in rows:
+            before = torch.tensor(prompts[q].before, device=self._device, dtype=torch.long)
+            after = torch.tensor(prompts[q].after, device=self._device, dtype=torch.long)
+            indices = kept.indices[q].to(self._device)
+            original = kept.position_policy == "original"
+            image_end = len(before) + (kept.total if original else len(indices))
+            key = (id(kept.features[q]), id(kept.indices[q]), prompts[q].before)
+            if key not in number:
+                number[key] = len(prefixes)
+                places = indices if original else torch.arange(len(indices), device=self._device)
+                positions = torch.cat([torch.arange(len(before), device=self._device), len(before) + places])
+                features = kept.features[q].to(self._device, self._dtype)
+                prefixes.append(Span(torch.cat([embed(before), features]), positions))
+            prefix_of.append(number[key])
+            suffixes.append(Span(embed(after), image_end + torch.arange(len(after), device=self._device)))
+        return PromptBatch(prefixes, prefix_of, suffixes)
+
+    def _yes_no_margins(self, logprobs: Tensor) -> list[float]:
+        if not self._yes or not self._no:
+            return [float("nan")] * len(logprobs)
+        return (logprobs[:, self._yes].logsumexp(-1) - logprobs[:, self._no].logsumexp(-1)).tolist()
+
+
+def _own_settings(source: str) -> dict:
+    path = Path(source) / "robust_atp.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _matching_clip(source: str) -> str | None:
+    if (Path(source) / "clip").is_dir():
+        return str(Path(source) / "clip")
+    return _CLIP_OF_LLAVA_15 if source.startswith("llava-hf/llava-1.5-") else None
+
+
+def _end_ids(configured: int | list[int] | None, fallback: int | None) -> frozenset[int]:
+    chosen = fallback if configured is None else configured
+    if chosen is None:
+        return frozenset()
+    return frozenset([chosen] if isinstance(chosen, int) else chosen)

@@ -1,0 +1,60 @@
+"""Prompt templates, and their tokens on both sides of the image."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from robust_atp.errors import UserError
+
+IMAGE = "<image>"
+
+
+@dataclass(frozen=True)
+class PromptTokens:
+    """Token ids before and after the image."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+
+def check_template(template: str) -> str:
+    """Return ``template`` if it holds one image followed by one question, else raise ``UserError``."""
+    image, question = template.find(IMAGE), template.find("{question}")
+    if template.count(IMAGE) != 1 or template.count("{question}") != 1 or question < image:
+        raise UserError(
+            f"prompt must hold {IMAGE} once and {{question}} once, in this order; got {template!r}"
+        )
+    return template
+
+
+def tokenize_prompts(
+    tokenizer: PreTrainedTokenizerBase, template: str, image_token_id: int, questions: Sequence[str]
+) -> list[PromptTokens]:
+    """Tokenise each question inside the template, special tokens included, and cut it at the image.
+
+    ``UserError`` if a question itself holds the image placeholder.
+    """
+    texts = [template.replace("{question}", question) for question in questions]
+    prompts = []
+    for question, ids in zip(questions, tokenizer(texts)["input_ids"], strict=True):
+        if ids.count(image_token_id) != 1:
+            raise UserError(f"a question must not hold the placeholder {IMAGE}; got {question!r}")
+        cut = ids.index(image_token_id)
+        prompts.append(PromptTokens(tuple(ids[:cut]), tuple(ids[cut + 1 :])))
+    return prompts
+
+
+def first_token_ids(tokenizer: PreTrainedTokenizerBase, word: str) -> list[int]:
+    """Ids of the single tokens that spell ``word`` in any capitalisation, with or without a leading space.
+
+    LLaMA spells the answer "Yes" as one token, BPE vocabularies as " Yes"; a word that takes two tokens or
+    is unknown has none.
+    """
+    found = set()
+    for spelling in (word.lower(), word.capitalize(), word.upper()):
+        for text in (spelling, f" {spelling}"):
+            ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+            if len(ids) == 1 and ids[0] != tokenizer.unk_token_id:
+                found.add(ids[0])
+    return sorted(found)

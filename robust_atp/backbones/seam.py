@@ -1,0 +1,71 @@
+"""The seam at which every vision-language model is cut: encode images | prune | answer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class VisionTokens:
+    """Visual tokens of B images, computed once for all arms and questions.
+
+    ``features`` are ready for the language model (already projected). ``signals`` holds what pruners asked
+    for, by name:
+
+    ========================================  ==========  ==================================================
+    ``cls_attention:<layer>``                 [B, H, N]   softmax attention of the CLS query to each patch
+    ``received_attention:<layer>``            [B, H, N]   attention each patch receives, mean over queries
+    ``joint_patches``                         [B, N, J]   patches in CLIP's joint space, unit length
+    ========================================  ==========  ==================================================
+
+    ``<layer>`` is ``projected`` (the layer whose output is projected) or ``last``.
+    """
+
+    features: Tensor  # [B, N, D]
+    grid: tuple[int, int]  # rows, columns; rows * columns == N
+    signals: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class KeptTokens:
+    """What a pruner leaves of each of Q questions' images. K may differ between questions."""
+
+    features: Sequence[Tensor]  # Q × [K_q, D], in raster order
+    indices: Sequence[Tensor]  # Q × [K_q], ascending positions on the grid
+    total: int  # N, tokens before pruning
+    position_policy: str  # "original" | "compacted"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A greedy answer with what the probes need of its first token."""
+
+    text: str
+    token_ids: tuple[int, ...]  # generated ids, without the end token
+    first_token_logprob: float
+    yes_no_margin: float  # log p(yes) - log p(no); nan where the vocabulary lacks them
+    prefill_flops: float
+
+
+class Backbone(Protocol):
+    """A vision-language model behind the seam."""
+
+    name: str
+    revision: str  # resolved commit or content hash of the weights
+    provides: frozenset[str]  # names of the signals that encode can compute
+    has_text_tower: bool
+
+    def encode(self, images: Sequence[np.ndarray], signals: frozenset[str]) -> VisionTokens:
+        """Run preprocessing, vision tower and projector on B uint8 RGB images of any size."""
+
+    def embed_questions(self, questions: Sequence[str]) -> Tensor:
+        """Unit-length CLIP text embeddings [Q, J] of the matching text tower."""
+
+    def answer(self, kept: KeptTokens, questions: Sequence[str]) -> list[Answer]:
+        """Answer Q questions greedily, question q seeing only its kept tokens."""
+
+    def object_patches(self, mask: np.ndarray) -> np.ndarray:
+        """Which patches have at least half their area inside a bool mask [H, W] of the image: bool [N]."""

@@ -1,0 +1,52 @@
+"""How many visual tokens of a sample stay."""
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Budget(Protocol):
+    """Number of tokens K in 1..N, from the scores [N] and the nominal share ``keep`` in (0, 1]."""
+
+    def __call__(self, scores: Tensor, keep: float) -> int:
+        """Return K."""
+
+
+@dataclass(frozen=True)
+class Everything:
+    """K = N whatever ``keep`` says: the unpruned model."""
+
+    def __call__(self, scores: Tensor, keep: float) -> int:
+        """Return N."""
+        return len(scores)
+
+
+@dataclass(frozen=True)
+class FixedRatio:
+    """K = max(1, round(keep · N)), halves up, on the decimal that the study file shows.
+
+    Binary floats would make it 0.145 · 100 = 14.499… → 14, and Python's ``round`` 0.5 · 5 → 2.
+    """
+
+    def __call__(self, scores: Tensor, keep: float) -> int:
+        """Return K, the same for every image."""
+        exact = Decimal(repr(float(keep))) * len(scores)
+        return max(1, int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP)))
+
+
+@dataclass(frozen=True)
+class CumulativeMass:
+    """K = min{k : Σ_{i≤k} sort(softmax(s / temperature))_i ≥ keep}: ``keep`` is a share of mass, K varies.
+
+    Our extension, not in the ATP paper, which calls itself adaptive but only describes top-K with a given K.
+    """
+
+    temperature: float = 0.1
+
+    def __call__(self, scores: Tensor, keep: float) -> int:
+        """Return K of this sample."""
+        mass = (scores.double() / self.temperature).softmax(0).sort(descending=True).values.cumsum(0)
+        return min(int(torch.searchsorted(mass, keep)) + 1, len(scores))

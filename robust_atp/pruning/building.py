@@ -1,0 +1,51 @@
+"""From a pruner's name and options, as a study file gives them, to a method."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from robust_atp.errors import UserError, nearest
+from robust_atp.pruning.method import Method
+from robust_atp.registry import Registry
+
+# A pruner is a function with keyword options, all of which have a default, that returns a Method.
+PRUNERS: Registry[Callable[..., Method]] = Registry(
+    "pruner",
+    {
+        "none": "robust_atp.pruning.methods.none:none",
+        "random": "robust_atp.pruning.methods.random:random",
+        "uniform-grid": "robust_atp.pruning.methods.uniform_grid:uniform_grid",
+        "cls-attention": "robust_atp.pruning.methods.cls_attention:cls_attention",
+        "atp": "robust_atp.pruning.methods.atp:atp",
+    },
+)
+
+
+def build_pruner(name: str, options: Mapping[str, Any] | None = None) -> Method:
+    """Build the registered pruner ``name``; ``UserError`` for an unknown name, option or value."""
+    build = PRUNERS.get(name)
+    options = _checked(name, build, options)
+    return build(**options)
+
+
+def label(name: str, options: Mapping[str, Any] | None = None) -> str:
+    """Name an arm by its pruner and the options that differ from their defaults: ``atp(alpha=0.25)``."""
+    build = PRUNERS.get(name)
+    options = _checked(name, build, options)
+    changed = [
+        f"{option}={options[option]}"
+        for option, parameter in inspect.signature(build).parameters.items()
+        if option in options and options[option] != parameter.default
+    ]
+    return f"{name}({', '.join(changed)})" if changed else name
+
+
+def _checked(name: str, build: Callable[..., Method], options: Mapping[str, Any] | None) -> dict[str, Any]:
+    allowed = inspect.signature(build).parameters
+    for option in options or {}:
+        if option not in allowed:
+            known = ", ".join(allowed) or "none"
+            raise UserError(
+                f"pruner '{name}' has no option '{option}'; it has: {known}{nearest(option, allowed)}"
+            )
+    return dict(options or {})

@@ -1,0 +1,92 @@
+"""A pruning method is a composition: score, budget, selection, position policy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from robust_atp.backbones.seam import Backbone, KeptTokens, VisionTokens
+from robust_atp.errors import UserError
+from robust_atp.pruning.budgets import Budget, FixedRatio
+from robust_atp.pruning.keeping import keep_indices
+from robust_atp.pruning.options import POSITION_POLICIES, one_of
+from robust_atp.pruning.scores import Sample, Score
+from robust_atp.pruning.selection import Selection, top_k
+
+
+@dataclass(frozen=True)
+class Method:
+    """A pruning method that cuts once, between vision tower and decoder.
+
+    ``summary`` is one line for listings, ``paper`` a citation or "" for a baseline, ``placement`` where it
+    cuts, ``trained`` whether it has weights of its own. ``position_policy`` says which position ids kept
+    tokens and the text after them get: ``compacted`` (renumbered without gaps) or ``original``.
+    """
+
+    name: str
+    summary: str
+    score: Score
+    budget: Budget = field(default_factory=FixedRatio)
+    selection: Selection = top_k
+    position_policy: str = "compacted"
+    paper: str = ""
+    placement: str = "before the language model"
+    trained: bool = False
+
+    def __post_init__(self) -> None:
+        one_of("position_policy", self.position_policy, POSITION_POLICIES)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Signals that ``Backbone.encode`` must be asked for."""
+        return self.score.needs
+
+    @property
+    def needs_text(self) -> bool:
+        """Whether ``prune`` needs the questions' embeddings."""
+        return self.score.needs_text
+
+    def check(self, backbone: Backbone) -> None:
+        """Raise ``UserError`` if ``backbone`` lacks a signal or the text tower this method needs."""
+        who = f"pruner '{self.name}' on backbone '{backbone.name}'"
+        if self.needs_text and not backbone.has_text_tower:
+            raise UserError(
+                f"{who} compares patches with the question and needs a CLIP text tower: "
+                "name the model that matches the vision tower with the backbone's option clip"
+            )
+        missing = sorted(self.needs - backbone.provides)
+        if missing:
+            provided = ", ".join(sorted(backbone.provides)) or "none"
+            raise UserError(f"{who} needs signal '{missing[0]}'; the backbone provides: {provided}")
+
+    def prune(
+        self,
+        tokens: VisionTokens,
+        image_of: Sequence[int],
+        text: Tensor | None,
+        keep: float,
+        seed: int,
+        keys: Sequence[str],
+    ) -> KeptTokens:
+        """Prune for Q questions: ``image_of[q]`` is the row of ``tokens``, ``text`` the embeddings [Q, J].
+
+        ``keep`` in (0, 1] is the nominal share of tokens; ``keys[q]`` with ``seed`` decides all randomness.
+        Questions that must get the same tokens (same image, and same key or text where these matter) share
+        one selection.
+        """
+        if not 0 < keep <= 1:
+            raise UserError(f"keep must be in (0, 1]; got {keep:g}, nearest valid: {1 if keep > 1 else 0.01}")
+        chosen: dict[tuple, Tensor] = {}
+        indices = []
+        for question, (image, key) in enumerate(zip(image_of, keys, strict=True)):
+            same = (image, key if self.score.needs_key else None, question if self.needs_text else None)
+            if same not in chosen:
+                signals = {name: tokens.signals[name][image] for name in self.needs}
+                query = text[question] if self.needs_text and text is not None else None
+                chosen[same] = self._select(Sample(tokens.grid, signals, query, seed, key), keep)
+            indices.append(chosen[same])
+        return keep_indices(tokens, indices, self.position_policy, image_of)
+
+    def _select(self, sample: Sample, keep: float) -> Tensor:
+        scores = self.score(sample)
+        return self.selection(scores, self.budget(scores, keep), sample.grid)

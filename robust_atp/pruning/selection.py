@@ -1,0 +1,46 @@
+"""Which K tokens stay, given their scores. Indices are always ascending: raster order."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Selection(Protocol):
+    """Ascending indices [K] of the kept tokens, from scores [N] on a grid of rows × columns."""
+
+    def __call__(self, scores: Tensor, count: int, grid: tuple[int, int]) -> Tensor:
+        """Choose ``count`` of the N tokens."""
+
+
+def top_k(scores: Tensor, count: int, grid: tuple[int, int]) -> Tensor:
+    """The ``count`` largest scores; among equals the lower index wins. ``ValueError`` for nan scores.
+
+    ``torch.topk`` leaves ties open, and half-precision attention is full of them: the kept sets of two
+    equal images would differ.
+    """
+    missing = int(scores.isnan().sum())
+    if missing:
+        raise ValueError(f"{missing} of {len(scores)} token scores are nan: the model's signals are broken")
+    order = scores.float().sort(descending=True, stable=True).indices
+    return order[:count].sort().values
+
+
+def uniform_grid(scores: Tensor, count: int, grid: tuple[int, int]) -> Tensor:
+    """Exactly ``count`` tokens spread evenly: evenly spaced rows, and in each of them evenly spaced columns.
+
+    Scores are ignored. The number of rows follows the grid's aspect: ``round(√(count · rows / columns))``.
+    """
+    rows, columns = grid
+    wanted = int((count * rows / columns) ** 0.5 + 0.5)
+    used = min(max(wanted, -(-count // columns)), rows, count)
+    kept: list[int] = []
+    for number, row in enumerate(_centres(rows, used)):
+        in_row = (number + 1) * count // used - number * count // used
+        kept += [row * columns + column for column in _centres(columns, in_row)]
+    return torch.tensor(kept, device=scores.device)
+
+
+def _centres(length: int, parts: int) -> list[int]:
+    """Index in the middle of each of ``parts`` equal stretches."""
+    return [(2 * part + 1) * length // (2 * parts) for part in range(parts)]
