@@ -1,0 +1,1 @@
+"""Training of the phantom backbones in the two stages of LLaVA itself."""

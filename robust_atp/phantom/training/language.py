@@ -1,0 +1,197 @@
+"""Stage 2: projector and language model on frozen, cached features.
+
+Twelve questions share one image: each is a block that sees the image and itself, never another block, so that no
+answer leaks and the image is read once. Most steps show the model a thinned image (see `subset`), because a language
+model that has never seen one is upset by *which* tokens are missing, and even an oracle then loses to random.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import CLIPModel, LlavaForConditionalGeneration
+
+from robust_atp.phantom.model import EOS, IMAGE, PAD, PROMPT, SPECIAL, build_tokenizer
+from robust_atp.phantom.questions import ask
+from robust_atp.phantom.render import render
+from robust_atp.phantom.training.loop import train
+from robust_atp.phantom.training.vision import coverage, normalise, wear
+from robust_atp.phantom.world import Scene, sample_scene, stream
+
+# Questions drawn per scene. Relations need two look-ups and a comparison and are learned last, hence their share.
+MIX = {
+    "colour": 6,
+    "shape": 6,
+    "existence": 6,
+    "counting": 5,
+    "relation": 9,
+    "position": 4,
+    "background": 2,
+}
+BLOCKS = 12  # questions per image and step
+QUESTION_LENGTH = 10  # tokens of the longest question and its answer
+BUDGETS = (8, 12, 20, 30, 49, 98, 147)  # tokens of a thinned image: 4 % to 75 %
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Scenes as frozen features with tokenised questions."""
+
+    features: Tensor  # bfloat16 [S, N, D]
+    on_object: Tensor  # bool [S, N]: the patch touches an object
+    tokens: Tensor  # [S, Q, QUESTION_LENGTH], question then answer, right-padded
+    length: Tensor  # [S, Q] tokens of the question alone
+    kind: Tensor  # [S, Q]
+
+    @staticmethod
+    def prepare(clip: CLIPModel, world: str, count: int, seed: int) -> "Lessons":
+        """Render, look at and question scenes 0..count-1 of a world."""
+        scenes = [sample_scene(world, index, seed) for index in range(count)]
+        generator = torch.Generator().manual_seed(seed)
+        features, on_object = [], []
+        for start in range(0, count, 100):
+            images, masks = zip(*(render(scene) for scene in scenes[start : start + 100]), strict=True)
+            features.append(look(clip, wear(normalise(torch.stack([*map(torch.from_numpy, images)])), generator)))
+            on_object += [torch.from_numpy(coverage(mask).max(0) > 0.1) for mask in masks]
+        tokens, length, kind = question_tokens(scenes, target_only=world == "shortcut", seed=seed)
+        return Lessons(torch.cat(features), torch.stack(on_object), tokens, length, kind)
+
+
+@torch.no_grad()
+def look(clip: CLIPModel, pixels: Tensor) -> Tensor:
+    """Patch features of the layer that LLaVA projects, bfloat16 [B, N, D]."""
+    with torch.autocast("cpu", torch.bfloat16):
+        seen = clip.vision_model(pixel_values=pixels, output_hidden_states=True)
+    return seen.hidden_states[-2][:, 1:].bfloat16()
+
+
+def question_tokens(scenes: list[Scene], *, target_only: bool, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw and tokenise the questions of each scene: tokens, question lengths and kinds."""
+    drawn = []
+    for index, scene in enumerate(scenes):
+        rng = stream("questions", seed, index)
+        asked = [
+            (number, question)
+            for number, (kind, share) in enumerate(MIX.items())
+            for _ in range(share)
+            if (question := ask(scene, kind, rng, target_only=target_only))
+        ]
+        # Kinds that a scene does not admit are made up for by repeating what it does.
+        total = sum(MIX.values())
+        drawn.append((asked * (total // len(asked) + 1))[:total])
+    texts = [f"{question.text} {question.answer}" for asked in drawn for _, question in asked]
+    words = build_tokenizer()(texts, add_special_tokens=False)["input_ids"]
+    pad = SPECIAL.index(PAD)
+    padded = torch.tensor([ids + [pad] * (QUESTION_LENGTH - len(ids)) for ids in words])
+    length = torch.tensor([len(ids) - 1 for ids in words])
+    kind = torch.tensor([number for asked in drawn for number, _ in asked])
+    shape = (len(scenes), -1)
+    return padded.reshape(*shape, QUESTION_LENGTH), length.reshape(shape), kind.reshape(shape)
+
+
+def subset(on_object: Tensor, keep: int, generator: torch.Generator) -> Tensor:
+    """Kept tokens per image, [B, keep], ascending: for half of the images any, for the others objects first."""
+    chance = torch.rand(on_object.shape, generator=generator)
+    objects_first = torch.rand(len(on_object), 1, generator=generator) < 0.5
+    return (chance + (on_object & objects_first)).topk(keep).indices.sort().values
+
+
+def block_mask(image_end: int, blocks: int) -> Tensor:
+    """Additive attention mask [1, 1, L, L]: causal, and no block of a question sees another block."""
+    length = image_end + blocks * QUESTION_LENGTH
+    position = torch.arange(length)
+    block = ((position - image_end).div(QUESTION_LENGTH, rounding_mode="floor")).clamp(min=-1)
+    seen = (position[None] <= position[:, None]) & ((block[None] == -1) | (block[None] == block[:, None]))
+    return torch.where(seen, 0.0, torch.finfo(torch.bfloat16).min)[None, None]
+
+
+def forward(
+    llava: LlavaForConditionalGeneration,
+    features: Tensor,
+    kept: Tensor,
+    tokens: Tensor,
+    length: Tensor,
+    *,
+    compacted: bool,
+) -> Tensor:
+    """Logits at the last question token and at the answer, [B, Q, 2, V].
+
+    features [B, N, D], kept [B, K], tokens [B, Q, QUESTION_LENGTH], length [B, Q].
+    """
+    batch, total, width = features.shape
+    blocks, keep = tokens.shape[1], kept.shape[1]
+    thinned = features.gather(1, kept[..., None].expand(-1, -1, width))
+    image = llava.model.multi_modal_projector(thinned)  # [B, K, D]
+    embed = llava.get_input_embeddings()
+    start = prefix_ids()
+    text = embed(tokens.flatten(1))  # [B, Q * T, D]
+    inputs = torch.cat([embed(start).expand(batch, -1, -1), image.to(text.dtype), text], 1)
+
+    head = torch.arange(len(start)).expand(batch, -1)
+    seen_at = torch.arange(keep).expand(batch, -1) if compacted else kept
+    asked_at = len(start) + (keep if compacted else total) + torch.arange(QUESTION_LENGTH).repeat(blocks)
+    position_ids = torch.cat([head, len(start) + seen_at, asked_at.expand(batch, -1)], 1)
+    hidden = llava.model.language_model(
+        inputs_embeds=inputs,
+        attention_mask=block_mask(len(start) + keep, blocks).to(inputs.dtype),
+        position_ids=position_ids,
+        use_cache=False,
+    ).last_hidden_state
+    blockwise = hidden[:, len(start) + keep :].unflatten(1, (blocks, QUESTION_LENGTH))  # [B, Q, T, D]
+    where = torch.stack([length - 1, length], -1)[..., None].expand(-1, -1, -1, width)
+    return llava.lm_head(blockwise.gather(2, where))
+
+
+def prefix_ids() -> Tensor:
+    """Token ids of the prompt before the image."""
+    before, _, _ = PROMPT.partition(IMAGE)
+    return torch.tensor(build_tokenizer()(before)["input_ids"])
+
+
+def answers(tokens: Tensor, length: Tensor) -> Tensor:
+    """What `forward` should predict: the answer and the end token, [B, Q, 2]."""
+    answer = tokens.gather(2, length[..., None])
+    return torch.cat([answer, torch.full_like(answer, SPECIAL.index(EOS))], 2)
+
+
+def train_language(
+    clip: CLIPModel, llava: LlavaForConditionalGeneration, world: str, checkpoint: Path, *, steps: int, seed: int
+) -> None:
+    """Train projector and language model on a world; resumes from ``checkpoint``."""
+    generator = torch.Generator().manual_seed(seed)
+    lessons = Lessons.prepare(clip, world, 12000, seed)
+    llava.model.vision_tower.requires_grad_(False)
+    total = lessons.features.shape[1]
+
+    def step(number: int) -> tuple[Tensor, float]:
+        def draw(high: int, size: tuple[int, ...] = (1,)) -> Tensor:
+            return torch.randint(high, size, generator=generator)
+
+        thinned = number % 4 != 0
+        keep = BUDGETS[int(draw(len(BUDGETS)))] if thinned else total
+        size = 64 if keep < 50 else 40
+        rows = draw(len(lessons.features), (size,))
+        asked = torch.rand(size, sum(MIX.values()), generator=generator).topk(BLOCKS).indices  # [B, Q]
+        tokens = lessons.tokens[rows].gather(1, asked[..., None].expand(-1, -1, QUESTION_LENGTH))
+        length = lessons.length[rows].gather(1, asked)
+        kept = subset(lessons.on_object[rows], keep, generator)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = forward(
+                llava, lessons.features[rows], kept, tokens, length, compacted=bool(draw(2))
+            ).float()
+        target = answers(tokens, length)
+        loss = F.cross_entropy(logits.flatten(0, 2), target.flatten())
+        right = (logits[:, :, 0].argmax(-1) == target[..., 0]).float().mean().item()
+        return loss, right
+
+    train(
+        f"language ({world})",
+        {"projector": llava.model.multi_modal_projector, "language": llava.model.language_model, "head": llava.lm_head},
+        step,
+        steps=steps,
+        learning_rate=2.5e-3,
+        generator=generator,
+        checkpoint=checkpoint,
+    )

@@ -1,0 +1,49 @@
+"""The record: one row per question × arm × intervention. Names and meanings live here and nowhere else."""
+
+import pyarrow as pa
+
+# Wall-clock columns are the only ones that may differ between two runs of the same study.
+MEASURED = ("seconds_encode", "seconds_prune", "seconds_answer")
+
+_COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
+    ("study", pa.string(), "name of the study"),
+    ("unit", pa.string(), "key of the unit that produced the row"),
+    ("backbone", pa.string(), "backbone as the study names it"),
+    ("dataset", pa.string(), "data set as the study names it"),
+    ("split", pa.string(), "split of the data set"),
+    ("image_id", pa.string(), "image: the unit of independence"),
+    ("question_id", pa.string(), "question, unique within data set and split"),
+    ("question", pa.string(), "question text as asked, without prompt template"),
+    ("question_type", pa.string(), "kind of question, in the data set's own terms"),
+    ("answer_type", pa.string(), "yes/no, number or other"),
+    ("group", pa.string(), "data-set specific keys as JSON, e.g. alignment of background and answer"),
+    ("intervention", pa.string(), "clean, a corruption (fog, …) or a control image (blank, shuffled, …)"),
+    ("severity", pa.int8(), "1..5; 0 for clean and control images"),
+    ("noise_seed", pa.int64(), "seed of the corruption's random stream"),
+    ("image_hash", pa.string(), "blake2b of the pixels that every arm saw"),
+    ("pruner", pa.string(), "pruning method with its non-default options; none for the unpruned model"),
+    ("keep", pa.float64(), "nominal share of visual tokens kept, in (0, 1]"),
+    ("tokens_total", pa.int32(), "visual tokens before pruning"),
+    ("tokens_llm", pa.int32(), "visual tokens that entered the language model"),
+    ("tokens_mean", pa.float64(), "visual tokens averaged over the language model's layers"),
+    ("kept", pa.list_(pa.binary()), "kept tokens as bitmasks over the patch grid (numpy.packbits, raster order), one per stage"),
+    ("grid", pa.string(), "patch grid as rows x columns, e.g. 14x14"),
+    ("object_patches", pa.binary(), "patches with at least half their area inside an object mask, packed like kept; null without masks"),
+    ("position_policy", pa.string(), "original: kept tokens keep their position ids; compacted: they are renumbered"),
+    ("prediction", pa.string(), "answer text of the model"),
+    ("answer", pa.string(), "reference answer (the most frequent one)"),
+    ("score", pa.float64(), "official score of the prediction, in [0, 1]"),
+    ("first_token_logprob", pa.float64(), "log-probability of the first answer token"),
+    ("yes_no_margin", pa.float64(), "log p(yes) - log p(no) at the first answer token; nan where the vocabulary lacks them"),
+    ("prefill_flops", pa.float64(), "floating-point operations of the language model's prefill for this row"),
+    ("seconds_encode", pa.float64(), "wall time of corruption and vision tower, shared out over the rows of the image"),
+    ("seconds_prune", pa.float64(), "wall time of pruning, shared out over the rows of the batch"),
+    ("seconds_answer", pa.float64(), "wall time of the language model, shared out over the rows of the batch"),
+)
+
+SCHEMA = pa.schema([pa.field(name, kind, metadata={"meaning": meaning}) for name, kind, meaning in _COLUMNS])
+
+
+def columns() -> dict[str, str]:
+    """Column names with their meanings, in file order."""
+    return {name: meaning for name, _, meaning in _COLUMNS}
