@@ -52,4 +52,4 @@ def content_stability(same: np.ndarray | float, different: np.ndarray | float) -
     """
     headroom = 1 - np.asarray(different, dtype=float)
     room = headroom > 1e-12
-    return np.divide(np.asarray(same) - different, headroom, out=np.full(room.shape, np.nan), where=room)
+    return np.divide(np.asarray(same) - different, headroom, out=np.full(room.shape, np.nan), where=room)[()]
