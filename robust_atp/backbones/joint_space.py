@@ -1,7 +1,6 @@
 """CLIP's joint image-text space: the part of a CLIP model that a LLaVA checkpoint lacks."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +31,8 @@ class JointSpace:
         ``UserError`` if it cannot be read or its vision width is not that of the backbone's tower.
         """
         try:
-            clip: Any = CLIPModel.from_pretrained(source, dtype=dtype).to(device).eval()
+            clip = CLIPModel.from_pretrained(source, dtype=dtype).eval()
+            clip.to(device)
             tokenizer = AutoTokenizer.from_pretrained(source)
         except OSError as error:
             reason = str(error).splitlines()[0]

@@ -1,9 +1,7 @@
 """LLaVA-1.5: CLIP vision tower, projector, decoder; visual tokens are dropped between the last two."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,15 +17,15 @@ from robust_atp.backbones.attention import (
 )
 from robust_atp.backbones.flops import prefill_flops
 from robust_atp.backbones.geometry import patch_coverage, resized_size
-from robust_atp.backbones.greedy import PromptBatch, Span, decode_greedily
+from robust_atp.backbones.greedy import Continuations, decode_greedily
 from robust_atp.backbones.joint_space import JointSpace
+from robust_atp.backbones.layout import passes, prompt_batch
 from robust_atp.backbones.loading import BackboneSpec
-from robust_atp.backbones.prompt import PromptTokens, check_template, first_token_ids, tokenize_prompts
+from robust_atp.backbones.prompt import first_token_ids, tokenize_prompts
 from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
+from robust_atp.backbones.settings import Settings
 from robust_atp.errors import UserError
 
-_PROMPT = "USER: <image>\n{question}\nAnswer the question using a single word or phrase. ASSISTANT:"
-_CLIP_OF_LLAVA_15 = "openai/clip-vit-large-patch14-336"
 _REDUCTIONS: dict[str, Reduction] = {
     "cls_attention": attention_of_first_token,
     "received_attention": attention_received,
@@ -47,22 +45,22 @@ class Llava:
     """
 
     def __init__(self, source: str, spec: BackboneSpec, revision: str) -> None:
-        own = _own_settings(source)
+        settings = Settings.resolve(source, spec)
         self.name = spec.id
         self.revision = revision
-        self.prompt = check_template(spec.prompt or own.get("prompt", _PROMPT))
-        self.max_new_tokens = int(spec.max_new_tokens or own.get("max_new_tokens", 16))
+        self.prompt = settings.prompt
+        self.max_new_tokens = settings.max_new_tokens
+        self._clip_source = settings.clip
         self._dtype: torch.dtype = getattr(torch, spec.dtype)
         self._device = spec.device
-        self._clip_source = spec.clip or _matching_clip(source)
         try:
             self.processor = AutoProcessor.from_pretrained(source, revision=spec.revision)
-            self.model: Any = LlavaForConditionalGeneration.from_pretrained(
+            self.model = LlavaForConditionalGeneration.from_pretrained(
                 source, revision=spec.revision or "main", dtype=self._dtype, attn_implementation="sdpa"
             )
         except OSError as error:
             raise UserError(f"backbone '{spec.id}' cannot be read: {str(error).splitlines()[0]}") from error
-        self.model.to(self._device).eval()
+        self.model.to(self._device).eval()  # type: ignore[arg-type]  # their decorator hides the signature
         if self.model.config.vision_feature_select_strategy != "default":
             raise UserError(
                 f"backbone '{spec.id}' hands its CLS token to the decoder, which has no place on the grid"
@@ -122,23 +120,13 @@ class Llava:
             self.processor.tokenizer, self.prompt, self.model.config.image_token_id, questions
         )
         answers: list[Answer] = []
-        for rows in self._passes(kept, prompts):
-            batch = self._batch(kept, prompts, rows)
+        for rows in passes(kept, prompts, self.max_new_tokens, _TOKENS_PER_PASS):
+            batch = prompt_batch(self._decoder.get_input_embeddings(), kept, prompts, rows)
             result = decode_greedily(
                 self._decoder, self.model.lm_head, batch, self._end_ids, self.max_new_tokens
             )
             lengths = [len(prompts[q].before) + len(kept.indices[q]) + len(prompts[q].after) for q in rows]
-            texts = self.processor.batch_decode(result.token_ids, skip_special_tokens=True)
-            best, margins = (
-                result.first_logprobs.amax(-1).tolist(),
-                self._yes_no_margins(result.first_logprobs),
-            )
-            answers += [
-                Answer(text.strip(), ids, logprob, margin, prefill_flops(self._decoder, length))
-                for text, ids, logprob, margin, length in zip(
-                    texts, result.token_ids, best, margins, lengths, strict=True
-                )
-            ]
+            answers += self._read_out(result, lengths)
         return answers
 
     def object_patches(self, mask: np.ndarray) -> np.ndarray:
@@ -183,58 +171,18 @@ class Llava:
             index = deepest % (len(layers) + 1) - 1
         return layers[index].self_attn, _REDUCTIONS[kind]
 
-    def _passes(self, kept: KeptTokens, prompts: Sequence[PromptTokens]) -> Iterator[range]:
-        """Cut the questions, in order, into runs that fit one pass through the decoder."""
-        start, before, after = 0, 0, 0
-        for q, prompt in enumerate(prompts):
-            before = max(before, len(prompt.before) + len(kept.indices[q]))
-            after = max(after, len(prompt.after) + self.max_new_tokens)
-            if q > start and (q + 1 - start) * (before + after) > _TOKENS_PER_PASS:
-                yield range(start, q)
-                start, before = q, len(prompt.before) + len(kept.indices[q])
-                after = len(prompt.after) + self.max_new_tokens
-        if prompts:
-            yield range(start, len(prompts))
-
-    def _batch(self, kept: KeptTokens, prompts: Sequence[PromptTokens], rows: range) -> PromptBatch:
-        """Lay out prompts as embeddings with position ids, each distinct beginning once."""
-        embed = self._decoder.get_input_embeddings()
-        prefixes: list[Span] = []
-        suffixes: list[Span] = []
-        number: dict[tuple, int] = {}
-        prefix_of = []
-        for q in rows:
-            before = torch.tensor(prompts[q].before, device=self._device, dtype=torch.long)
-            after = torch.tensor(prompts[q].after, device=self._device, dtype=torch.long)
-            indices = kept.indices[q].to(self._device)
-            original = kept.position_policy == "original"
-            image_end = len(before) + (kept.total if original else len(indices))
-            key = (id(kept.features[q]), id(kept.indices[q]), prompts[q].before)
-            if key not in number:
-                number[key] = len(prefixes)
-                places = indices if original else torch.arange(len(indices), device=self._device)
-                positions = torch.cat([torch.arange(len(before), device=self._device), len(before) + places])
-                features = kept.features[q].to(self._device, self._dtype)
-                prefixes.append(Span(torch.cat([embed(before), features]), positions))
-            prefix_of.append(number[key])
-            suffixes.append(Span(embed(after), image_end + torch.arange(len(after), device=self._device)))
-        return PromptBatch(prefixes, prefix_of, suffixes)
+    def _read_out(self, result: Continuations, prompt_lengths: Sequence[int]) -> list[Answer]:
+        texts = self.processor.batch_decode(result.token_ids, skip_special_tokens=True)
+        best = result.first_logprobs.amax(-1).tolist()
+        margins = self._yes_no_margins(result.first_logprobs)
+        costs = [prefill_flops(self._decoder, length) for length in prompt_lengths]
+        fields = zip(texts, result.token_ids, best, margins, costs, strict=True)
+        return [Answer(text.strip(), *rest) for text, *rest in fields]
 
     def _yes_no_margins(self, logprobs: Tensor) -> list[float]:
         if not self._yes or not self._no:
             return [float("nan")] * len(logprobs)
         return (logprobs[:, self._yes].logsumexp(-1) - logprobs[:, self._no].logsumexp(-1)).tolist()
-
-
-def _own_settings(source: str) -> dict:
-    path = Path(source) / "robust_atp.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
-def _matching_clip(source: str) -> str | None:
-    if (Path(source) / "clip").is_dir():
-        return str(Path(source) / "clip")
-    return _CLIP_OF_LLAVA_15 if source.startswith("llava-hf/llava-1.5-") else None
 
 
 def _end_ids(configured: int | list[int] | None, fallback: int | None) -> frozenset[int]:

@@ -1,0 +1,76 @@
+"""Prompts with visual tokens left out: which embedding stands where, at which position id."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from robust_atp.backbones.greedy import PromptBatch, Span
+from robust_atp.backbones.prompt import PromptTokens
+from robust_atp.backbones.seam import KeptTokens
+
+
+def passes(kept: KeptTokens, prompts: Sequence[PromptTokens], answer: int, limit: int) -> Iterator[range]:
+    """Cut Q questions, in order, into runs whose padded prompts and answers take at most ``limit`` tokens.
+
+    A question that is longer than ``limit`` by itself gets a run of its own.
+    """
+    start = widest = 0
+    for q, prompt in enumerate(prompts):
+        width = len(prompt.before) + len(kept.indices[q]) + len(prompt.after) + answer
+        if q > start and (q + 1 - start) * max(widest, width) > limit:
+            yield range(start, q)
+            start, widest = q, 0
+        widest = max(widest, width)
+    if prompts:
+        yield range(start, len(prompts))
+
+
+def prompt_batch(
+    embed: nn.Module, kept: KeptTokens, prompts: Sequence[PromptTokens], rows: Sequence[int]
+) -> PromptBatch:
+    """Lay out the prompts of ``rows``: text, kept tokens, text; each distinct beginning once.
+
+    Under position policy ``original`` kept tokens stand at the position ids of their places on the grid, and
+    the text after the image where it would stand had nothing been dropped; under ``compacted`` positions
+    have no gaps. Beginnings are the same if they hold the same tensor objects after the same text.
+    """
+    prefixes: list[Span] = []
+    prefix_of: list[int] = []
+    suffixes: list[Span] = []
+    number: dict[tuple, int] = {}
+    for q in rows:
+        image = _places(kept, q)
+        beginning = (id(kept.features[q]), id(kept.indices[q]), prompts[q].before)
+        if beginning not in number:
+            number[beginning] = len(prefixes)
+            prefixes.append(_prefix(embed, prompts[q].before, kept.features[q], image))
+        prefix_of.append(number[beginning])
+        length = kept.total if kept.position_policy == "original" else len(image)
+        suffixes.append(_text(embed, prompts[q].after, len(prompts[q].before) + length))
+    return PromptBatch(prefixes, prefix_of, suffixes)
+
+
+def _places(kept: KeptTokens, question: int) -> Tensor:
+    """Places of the kept tokens relative to the start of the image [K]."""
+    indices = kept.indices[question]
+    return (
+        indices if kept.position_policy == "original" else torch.arange(len(indices), device=indices.device)
+    )
+
+
+def _prefix(embed: nn.Module, before: Sequence[int], features: Tensor, places: Tensor) -> Span:
+    text = _text(embed, before, 0)
+    device, dtype = text.embeddings.device, text.embeddings.dtype
+    return Span(
+        torch.cat([text.embeddings, features.to(device, dtype)]),
+        torch.cat([text.positions, len(before) + places.to(device)]),
+    )
+
+
+def _text(embed: nn.Module, ids: Sequence[int], start: int) -> Span:
+    device = next(embed.parameters()).device
+    return Span(
+        embed(torch.tensor(ids, dtype=torch.long, device=device)),
+        torch.arange(start, start + len(ids), device=device),
+    )
