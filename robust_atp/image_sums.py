@@ -15,7 +15,7 @@ LEVEL = 0.95
 class ImageSums:
     """Sums over the questions of each of G images, for C cells of a study.
 
-    ``cells`` has one row per column of ``num`` and ``den``; an image without questions in a cell has 0 in both.
+    ``cells`` has one row per column of ``num`` and ``den``; an image without questions in a cell has 0 there.
     """
 
     cells: pd.DataFrame

@@ -1,12 +1,21 @@
 """SQL over records, whether they are a frame in memory or Parquet files too big for it."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 
-Records = pd.DataFrame | pa.Table | duckdb.DuckDBPyRelation
+
+class Source(Protocol):
+    """Answers SQL over a view ``records``; what ``open_results`` returns is one."""
+
+    def table(self, query: str) -> pd.DataFrame:
+        """Run a query."""
+
+
+Records = pd.DataFrame | pa.Table | Source
 
 # What a number can be about. The order is the order of columns and rows in every table.
 POPULATION = ("backbone", "dataset", "split")
@@ -21,9 +30,9 @@ ANSWERS = f"""
 
 
 def query(records: Records, sql: str) -> pd.DataFrame:
-    """Run ``sql`` over the view ``records``. Rows come back in the order that ``sql`` asks for, if it asks."""
-    if isinstance(records, duckdb.DuckDBPyRelation):
-        return records.query("records", sql).df()
+    """Run ``sql`` over the view ``records``. Rows come in no particular order unless ``sql`` gives one."""
+    if not isinstance(records, pd.DataFrame | pa.Table):
+        return records.table(sql)
     with duckdb.connect() as connection:
         connection.register("records", records)
         return connection.sql(sql).df()

@@ -11,8 +11,10 @@ _CELL = (*POPULATION, *ARM, *CONDITION)
 
 
 def background_gap(records: Records) -> pd.DataFrame:
-    """Accuracy where background and answer agree as in biased training data (``aligned``), where they conflict,
-    and the ``gap`` aligned - conflict: 0 for a model that does not look at the background.
+    """Compare questions whose background suggests the right answer with those where it suggests a wrong one.
+
+    Accuracy on the ``aligned`` and on the ``conflict`` questions, and the ``gap`` aligned - conflict, in
+    [-1, 1]: 0 for a model that does not look at the background.
     """
     sums = query(
         records,

@@ -12,9 +12,9 @@ _KEYS = (*POPULATION, *ARM, *CONDITION, "quantity")
 def control_images(records: Records) -> pd.DataFrame:
     """Answers to images that do not show what is asked about (blank, another image's pixels, …).
 
-    ``blind accuracy`` is the mean score there, ``visual gain`` the mean score on the clean image minus it, and
-    ``agreement`` the share of questions whose answer is the same word for word as on the clean image: high
-    agreement with the blind answer means that the image changed nothing.
+    ``blind accuracy`` is the mean score there, ``visual gain`` the mean score on the clean image minus it,
+    and ``agreement`` the share of questions whose answer is the same word for word as on the clean image:
+    high agreement with the blind answer means that the image changed nothing.
     """
     sums = query(
         records,
@@ -41,7 +41,7 @@ def control_images(records: Records) -> pd.DataFrame:
 
 PROBE = Probe(
     name="control-images",
-    summary="accuracy on images that show nothing of what is asked (blind accuracy), and what seeing adds to it",
+    summary="accuracy on images that show nothing of what is asked, and what seeing adds to it",
     needs="control images (blank, shuffled, …) among the interventions",
     run=control_images,
 )

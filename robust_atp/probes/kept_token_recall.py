@@ -24,7 +24,8 @@ def kept_token_recall(records: Records) -> pd.DataFrame:
             WHERE object_patches IS NOT NULL AND (severity > 0 OR intervention = 'clean')
         ),
         counts AS (
-            SELECT *, bit_count(tokens & objects) AS hits, bit_count(tokens) AS k, bit_count(objects) AS o FROM sets
+            SELECT *, bit_count(tokens & objects) AS hits, bit_count(tokens) AS k, bit_count(objects) AS o
+            FROM sets
         ),
         shares AS (
             SELECT *, hits / o AS recall, k / tokens_total AS floor, hits / o / (k / tokens_total) AS lift,

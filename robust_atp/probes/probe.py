@@ -16,8 +16,8 @@ COLUMNS = (*POPULATION, *ARM, *CONDITION, "quantity", "value", "se", "lo", "hi",
 class Probe:
     """A question about spurious cues, asked of finished records.
 
-    ``run`` maps records to a table of ``COLUMNS``, for every arm (unpruned, random and the methods alike); rows
-    without the data named in ``needs`` are left out, so a study without any of it gives an empty table.
+    ``run`` maps records to a table of ``COLUMNS``, for every arm (unpruned, random and the methods alike).
+    Rows without the data named in ``needs`` are left out, so a study without any of it gives an empty table.
     """
 
     name: str

@@ -34,3 +34,21 @@ def loss(records: Records) -> pd.DataFrame:
         """,
     )
     return per_dataset(sums, CELL, ImageSums.table)
+
+
+def overview(records: Records) -> pd.DataFrame:
+    """Accuracy per arm, ``condition`` clean and corrupted (mean over all corruptions), with the arm's budget."""
+    keys = (*POPULATION, *ARM, "condition")
+    sums = query(
+        records,
+        f"""
+        SELECT {listed((*POPULATION, *ARM))}, if(severity > 0, 'corrupted', 'clean') AS condition, image_id,
+               sum(score) AS num, count(*) AS den
+        FROM records WHERE severity > 0 OR intervention = 'clean' GROUP BY ALL
+        """,
+    )
+    tokens = query(
+        records,
+        f"SELECT {listed((*POPULATION, *ARM))}, avg(tokens_llm) AS tokens_llm FROM records GROUP BY ALL",
+    )
+    return per_dataset(sums, keys, ImageSums.table).merge(tokens, on=[*POPULATION, *ARM])

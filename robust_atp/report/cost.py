@@ -13,8 +13,8 @@ def cost(records: Records) -> pd.DataFrame:
     return query(
         records,
         f"""
-        SELECT {listed((*POPULATION, *ARM))}, avg(tokens_total) AS tokens_total, avg(tokens_llm) AS tokens_llm,
-               avg(tokens_mean) AS tokens_mean, avg(prefill_flops) AS prefill_flops,
+        SELECT {listed((*POPULATION, *ARM))}, avg(tokens_total) AS tokens_total,
+               avg(tokens_llm) AS tokens_llm, avg(tokens_mean) AS tokens_mean, avg(prefill_flops) AS prefill_flops,
                avg(seconds_encode) AS seconds_encode, avg(seconds_prune) AS seconds_prune,
                avg(seconds_answer) AS seconds_answer, count(*) AS n
         FROM records GROUP BY ALL ORDER BY ALL

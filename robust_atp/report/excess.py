@@ -5,7 +5,7 @@ import pandas as pd
 
 from robust_atp.image_sums import ImageSums, per_dataset, percentile_interval
 from robust_atp.query import ANSWERS, ARM, CONDITION, POPULATION, Records, listed, query
-from robust_atp.stats import holm
+from robust_atp.stats import holm, maxt
 
 _QUESTION = (*POPULATION, "image_id", "question_id")
 
@@ -14,11 +14,10 @@ def excess_drop(records: Records) -> pd.DataFrame:
     """X = (A_arm,clean - A_arm,cs) - (A_unpruned,clean - A_unpruned,cs) per corruption × severity.
 
     0 means that pruning costs nothing extra under corruption; 0.05 means five more points lost. All four
-    answers to a question must exist for it to count. Intervals are clustered t intervals over images;
-    ``p_holm`` is adjusted over all cells of an arm.
+    answers to a question must exist for it to count. Intervals are clustered t intervals over images, per
+    cell; ``p_adjusted`` is step-down maxT over all cells of an arm, by sign flips of whole images.
     """
-    cells = per_dataset(_differences(records), (*POPULATION, *ARM, *CONDITION), ImageSums.t_table)
-    return _with_holm(cells, (*POPULATION, *ARM))
+    return per_dataset(_differences(records), (*POPULATION, *ARM, *CONDITION), _with_maxt)
 
 
 def mean_excess_drop(records: Records) -> pd.DataFrame:
@@ -28,13 +27,14 @@ def mean_excess_drop(records: Records) -> pd.DataFrame:
     adjusted over the arms of a backbone and data set.
     """
     arms = per_dataset(_differences(records), (*POPULATION, *ARM), ImageSums.t_table)
-    return _with_holm(arms, POPULATION).rename(columns={"n": "answers"})
+    p_holm = arms.groupby(list(POPULATION))["p"].transform(lambda p: holm(p.to_numpy()))
+    return arms.assign(p_holm=p_holm).rename(columns={"n": "answers"})
 
 
 def retention_gap(records: Records) -> pd.DataFrame:
-    """The multiplicative twin of X: mean over cells of A_unpruned,cs / A_unpruned,clean - A_arm,cs / A_arm,clean.
+    """The multiplicative twin of X: how much smaller a share of its clean accuracy an arm retains.
 
-    An arm that answers little on clean images has little left to lose, which makes X small or negative
+    Mean over cells of A_unpruned,cs / A_unpruned,clean - A_arm,cs / A_arm,clean, per arm. An arm that answers little on clean images has little left to lose, which makes X small or negative
     without any robustness; a verdict that this gap contradicts depends on the scale.
     """
     keys = (*POPULATION, *ARM, *CONDITION)
@@ -88,5 +88,8 @@ def _retention(sums: ImageSums) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*POPULATION, *ARM, "value", "lo", "hi"])
 
 
-def _with_holm(table: pd.DataFrame, family: tuple[str, ...]) -> pd.DataFrame:
-    return table.assign(p_holm=table.groupby(list(family))["p"].transform(lambda p: holm(p.to_numpy())))
+def _with_maxt(sums: ImageSums) -> pd.DataFrame:
+    table = sums.t_table()
+    for _, cells in table.groupby([*POPULATION, *ARM]):
+        table.loc[cells.index, "p_adjusted"] = maxt(sums.num[:, cells.index])
+    return table

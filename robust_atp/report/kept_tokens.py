@@ -5,7 +5,7 @@ import pandas as pd
 
 from robust_atp.image_sums import ImageSums, per_dataset, percentile_interval
 from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
-from robust_atp.stability import expected_jaccard
+from robust_atp.stability import content_stability, jaccard_chance
 
 _CELL = (*POPULATION, *ARM, *CONDITION)
 
@@ -50,11 +50,12 @@ _SETS = f"""
 def kept_token_stability(records: Records) -> pd.DataFrame:
     """Agreement of the token set kept on the clean image with the one kept on its corrupted version.
 
-    Per arm × corruption × severity: Cohen's ``kappa`` (0 by chance, 1 for equal sets) with a bootstrap interval
-    over images; ``jaccard`` beside ``jaccard_chance``, its exact expectation for random sets of the same sizes;
-    ``kappa_other``, kappa with the corrupted version of *another* image; and ``content``, the part that is due
-    to the image: (kappa - kappa_other) / (1 - kappa_other). A pruner that always keeps the same positions has
-    kappa 1 and no defined content stability. The last stage counts where a pruner cuts several times.
+    Per arm × corruption × severity: Cohen's ``kappa`` (0 by chance, 1 for equal sets) with a bootstrap
+    interval over images; ``jaccard`` beside ``jaccard_chance``, its exact expectation for random sets of the
+    same sizes; ``kappa_other``, kappa with the corrupted version of *another* image; and ``content``, the part
+    that is due to the image: (kappa - kappa_other) / (1 - kappa_other). A pruner that always keeps the same
+    positions has kappa 1 and no defined content stability. The last stage counts where a pruner cuts several
+    times.
 
     Source: the cross-image baseline is the null for pruners with positional preferences; a uniformly random
     set, as in Jaccard's chance level, is not.
@@ -80,8 +81,7 @@ def _content_stability(sums: ImageSums) -> pd.DataFrame:
     draws = np.vstack([sums.values(), sums.replicates()])  # [1 + replicates, C]
     draws = np.column_stack([draws, np.full(len(draws), np.nan)])
     same, other = draws[:, column[True]], draws[:, column[False]]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        content = np.where(other < 1 - 1e-9, (same - other) / (1 - other), np.nan)
+    content = content_stability(same, other)
     lo, hi = percentile_interval(same[1:])
     content_lo, content_hi = percentile_interval(content[1:])
     summary = sums.table().loc[column[True], ["n", "images"]].to_numpy()
@@ -89,7 +89,8 @@ def _content_stability(sums: ImageSums) -> pd.DataFrame:
         kappa=same[0], lo=lo, hi=hi, kappa_other=other[0], content=content[0], content_lo=content_lo,
         content_hi=content_hi, n=summary[:, 0], images=summary[:, 1],
     )  # fmt: skip
-    return table.assign(note=np.where(table.kappa_other >= 1 - 1e-9, "image-independent", ""))
+    fixed = table["kappa_other"].notna() & table["content"].isna()
+    return table.assign(note=np.where(fixed, "image-independent", ""))
 
 
 def _jaccard(records: Records) -> pd.DataFrame:
@@ -102,7 +103,7 @@ def _jaccard(records: Records) -> pd.DataFrame:
         FROM pairs WHERE same AND a + b > 0 GROUP BY ALL ORDER BY ALL
         """,
     )
-    chance = [expected_jaccard(a, b, n) for a, b, n in zip(sizes.a, sizes.b, sizes.n, strict=True)]
+    chance = [jaccard_chance(a, b, n) for a, b, n in zip(sizes.a, sizes.b, sizes.n, strict=True)]
     totals = sizes.assign(jaccard_chance=np.array(chance) * sizes.pairs).groupby(list(_CELL))
     mean = totals[["jaccard", "jaccard_chance"]].sum().div(totals["pairs"].sum(), axis=0)
     return mean.reset_index()

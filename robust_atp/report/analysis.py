@@ -1,0 +1,49 @@
+"""All numbers of a report, computed from the records alone."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from robust_atp.probes.probe import PROBES
+from robust_atp.query import Records
+from robust_atp.report.accuracy import accuracy, loss, overview
+from robust_atp.report.cost import cost
+from robust_atp.report.excess import excess_drop, mean_excess_drop, retention_gap
+from robust_atp.report.kept_tokens import kept_token_stability
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Tidy tables, one row per estimate. Shares are in [0, 1]; only figures and pages speak of points."""
+
+    overview: pd.DataFrame
+    accuracy: pd.DataFrame
+    accuracy_by_question_type: pd.DataFrame
+    loss: pd.DataFrame
+    excess_drop: pd.DataFrame
+    mean_excess_drop: pd.DataFrame
+    retention_gap: pd.DataFrame
+    kept_token_stability: pd.DataFrame
+    cost: pd.DataFrame
+    probes: dict[str, pd.DataFrame]
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Every table by its file name, probes among them."""
+        own = {name: table for name, table in vars(self).items() if name != "probes"}
+        return own | {f"probe_{name.replace('-', '_')}": table for name, table in self.probes.items()}
+
+
+def analyse(records: Records) -> Analysis:
+    """Compute every table of a report. Deterministic: the same records in any order give the same numbers."""
+    return Analysis(
+        overview=overview(records),
+        accuracy=accuracy(records),
+        accuracy_by_question_type=accuracy(records, by=("question_type",)),
+        loss=loss(records),
+        excess_drop=excess_drop(records),
+        mean_excess_drop=mean_excess_drop(records),
+        retention_gap=retention_gap(records),
+        kept_token_stability=kept_token_stability(records),
+        cost=cost(records),
+        probes={name: PROBES.get(name).run(records) for name in PROBES.names()},
+    )
