@@ -1,0 +1,30 @@
+"""Image files to pixels, and the data sets whose images are files in one folder."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from robust_atp.errors import UserError, nearest
+
+
+def read_rgb(path: Path) -> np.ndarray:
+    """Decode an image file to uint8 RGB [H, W, 3], as stored: an EXIF orientation is not applied.
+
+    VQAv2 and COCO annotate the stored orientation, so turning the pixels would move every box.
+    Raises ``UserError`` naming the file if it is missing, truncated or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.array(image.convert("RGB"))
+    except FileNotFoundError:
+        raise UserError(f"image file is missing: {path}{_neighbour(path)}") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        # Pillow reports damaged files as any of these (SyntaxError for a broken PNG).
+        raise UserError(f"image file cannot be decoded: {path} ({error})") from error
+
+
+def _neighbour(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f" (there is no folder {path.parent})"
+    return nearest(path.name, (entry.name for entry in path.parent.iterdir()))

@@ -1,0 +1,61 @@
+"""What the sweep needs of the world: data sets, revisions of weights, versions of corruptions, backbones."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from corruptions.registry import find
+from robust_atp.errors import UserError
+from robust_atp.probes import controls
+from robust_atp.sweep.plan import CLEAN, Plan, plan
+from robust_atp.sweep.study import BackboneConfig, Study
+
+if TYPE_CHECKING:
+    from robust_atp.backbones.seam import Backbone
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def plan_study(study: Study) -> Plan:
+    """Plan a study: reads annotation files and hashes local weight files, loads neither model nor images."""
+    return plan(
+        study,
+        datasets=[config.load() for config in study.data],
+        revisions={backbone.name: revision(backbone) for backbone in study.backbones},
+        versions=versions(study),
+    )
+
+
+def versions(study: Study) -> dict[str, int]:
+    """Versions of the implementations behind the interventions of a study."""
+    corruptions = {name: find(name).version for name in study.grid.corruption}
+    return {CLEAN: 0} | dict.fromkeys(study.grid.control, controls.VERSION) | corruptions
+
+
+def revision(backbone: BackboneConfig) -> str:
+    """Commit of a Hub model, or content hash of a folder: what weights there are, without loading them."""
+    from robust_atp.backbones.loading import content_hash, find_source
+
+    source = Path(find_source(backbone.id))
+    if source.is_dir():
+        return content_hash(source)
+    return backbone.revision if _COMMIT.fullmatch(backbone.revision or "") else _commit(backbone)
+
+
+def load(backbone: BackboneConfig) -> "Backbone":
+    """Load a backbone of a study, weights and all."""
+    from robust_atp.backbones import BackboneSpec, load_backbone
+
+    return load_backbone(BackboneSpec(**backbone.model_dump(exclude={"name"})))
+
+
+def _commit(backbone: BackboneConfig) -> str:
+    """Commit that a branch or tag of the Hub stands for: the snapshot folder that its config is cached in."""
+    from huggingface_hub import hf_hub_download
+
+    try:
+        config = hf_hub_download(backbone.id, "config.json", revision=backbone.revision)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(f"backbone '{backbone.id}' cannot be reached on the Hub: {reason}") from error
+    return Path(config).parent.name

@@ -1,0 +1,129 @@
+"""From what the arms answered on one shard to rows of the record."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from torch import Tensor
+
+from corruptions.registry import find
+from robust_atp.backbones.seam import Answer, KeptTokens
+from robust_atp.data import Example
+from robust_atp.pruning import label
+from robust_atp.records import SCHEMA
+from robust_atp.scoring import METRICS
+from robust_atp.sweep.plan import Arm, Unit
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What is the same under every intervention: B images with Q questions about them."""
+
+    images: tuple[np.ndarray, ...]  # B × [H, W, 3]
+    object_patches: tuple[np.ndarray | None, ...]  # B × [N]
+    examples: tuple[Example, ...]  # Q
+    image_of: tuple[int, ...]  # Q rows of images
+    text: Tensor | None  # [Q, J]
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    """What one arm kept and answered; seconds are per question."""
+
+    arm: Arm
+    kept: KeptTokens
+    answers: Sequence[Answer]  # Q
+    seconds_prune: float
+    seconds_answer: float
+
+
+def table(
+    *,
+    study: str,
+    unit: Unit,
+    metric: str,
+    shard: Shard,
+    pixels: Sequence[np.ndarray],
+    grid: tuple[int, int],
+    results: Sequence[ArmResult],
+    seconds_encode: float,
+) -> pa.Table:
+    """Rows of a unit in the order arm, image, question. ``pixels`` are the images that the arms saw."""
+    what = unit.intervention
+    shared = {
+        "study": study,
+        "unit": unit.key,
+        "backbone": unit.backbone,
+        "dataset": unit.dataset,
+        "split": unit.split,
+        # A user's ``module:name`` is recorded under the name it was registered with.
+        "intervention": find(what.name).name if what.severity else what.name,
+        "severity": what.severity,
+        "noise_seed": what.noise_seed,
+        "grid": f"{grid[0]}x{grid[1]}",
+    }
+    hashes = [pixel_hash(image) for image in pixels]
+    objects = [None if patches is None else pack(patches) for patches in shard.object_patches]
+    of_image = [{"image_hash": hashes[row], "object_patches": objects[row]} for row in range(len(pixels))]
+    asked_about = Counter(shard.image_of)
+    rows = []
+    for result in results:
+        for row, image, example in zip(
+            _arm_rows(result, shard, metric), shard.image_of, shard.examples, strict=True
+        ):
+            seconds = seconds_encode / len(pixels) / (asked_about[image] * len(results))
+            rows.append(shared | _question(example) | of_image[image] | row | {"seconds_encode": seconds})
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def pixel_hash(image: np.ndarray) -> str:
+    """blake2b of size and pixels of a uint8 image [H, W, 3], 32 hex digits."""
+    digest = hashlib.blake2b(f"{image.shape}".encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(image).tobytes())
+    return digest.hexdigest()
+
+
+def pack(mask: np.ndarray) -> bytes:
+    """Bits of a bool mask [N] in raster order, eight to a byte, the first in the highest bit."""
+    return np.packbits(mask).tobytes()
+
+
+def _question(example: Example) -> dict[str, Any]:
+    return {
+        "image_id": example.image_id,
+        "question_id": example.question_id,
+        "question": example.question,
+        "question_type": example.question_type,
+        "answer_type": example.answer_type,
+        "group": json.dumps(dict(example.group), sort_keys=True),
+        "answer": example.answer,
+    }
+
+
+def _arm_rows(result: ArmResult, shard: Shard, metric: str) -> Iterator[dict[str, Any]]:
+    kept, score = result.kept, METRICS[metric]
+    name = label(result.arm.pruner, result.arm.options)
+    for example, indices, answer in zip(shard.examples, kept.indices, result.answers, strict=True):
+        mask = np.zeros(kept.total, dtype=bool)
+        mask[indices.cpu().numpy()] = True
+        yield {
+            "pruner": name,
+            "keep": result.arm.keep,
+            "position_policy": kept.position_policy,
+            "tokens_total": kept.total,
+            "tokens_llm": len(indices),
+            "tokens_mean": float(len(indices)),  # dropped before the first layer, so every layer sees as many
+            "kept": [pack(mask)],
+            "prediction": answer.text,
+            "score": score(answer.text, example.answers),
+            "first_token_logprob": answer.first_token_logprob,
+            "yes_no_margin": answer.yes_no_margin,
+            "prefill_flops": answer.prefill_flops,
+            "seconds_prune": result.seconds_prune,
+            "seconds_answer": result.seconds_answer,
+        }

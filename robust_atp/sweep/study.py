@@ -1,0 +1,266 @@
+"""A study: the closed schema of a study file, and reading one with all its errors at once."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from corruptions import names as corruption_names
+from corruptions.registry import SUBSETS, find
+from robust_atp.data import DATASETS, DatasetConfig
+from robust_atp.errors import UserError, unknown
+from robust_atp.probes.controls import CONTROLS
+from robust_atp.problems import Problem, complain, problems_of
+from robust_atp.registry import Registry
+from robust_atp.sweep import yaml_file
+
+# "registered" is no group: what it stands for differs from one process to another.
+_GROUPS = tuple(subset for subset in SUBSETS if subset != "registered")
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BackboneConfig(_Closed):
+    """A backbone: a shipped name, a Hub id or a folder, with all that decides its answers.
+
+    ``name`` is what the records call it; by default the last part of ``id``.
+    """
+
+    id: str
+    name: str
+    revision: str | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    device: str = "cpu"
+    clip: str | None = None
+    prompt: str | None = None
+    max_new_tokens: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        value = {"id": value} if isinstance(value, str) else value
+        if isinstance(value, dict) and isinstance(value.get("id"), str):
+            value = {"name": Path(value["id"]).name, **value}
+        return value
+
+
+class PrunerConfig(_Closed):
+    """A pruning method with the options that differ from its defaults, e.g. ``{name: atp, alpha: 0.7}``."""
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value}
+        if isinstance(value, dict) and "options" not in value:
+            options = {key: option for key, option in value.items() if key != "name"}
+            return {key: value[key] for key in ("name",) if key in value} | {"options": options}
+        return value
+
+    @field_validator("name")
+    @classmethod
+    def _is_known(cls, name: str, info: ValidationInfo) -> str:
+        if info.context is not None:
+            from robust_atp.pruning import PRUNERS
+
+            _known(name, PRUNERS)
+        return name
+
+    @field_validator("options")
+    @classmethod
+    def _fit_the_pruner(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        # Imports torch, so a recorded study (no context) and a pruner without options go without.
+        if info.context is not None and options and "name" in info.data:
+            from robust_atp.pruning import label
+
+            with _as_value_error():
+                label(info.data["name"], options)
+        return options
+
+
+def _known(name: str, registry: Registry[Any]) -> str:
+    if name not in registry.names() and ":" not in name:
+        raise ValueError(str(unknown(registry.kind, name, registry.names())))
+    return name
+
+
+@contextmanager
+def _as_value_error() -> Iterator[None]:
+    """Let pydantic collect a ``UserError`` together with everything else that is wrong."""
+    try:
+        yield
+    except UserError as error:
+        raise ValueError(str(error)) from None
+
+
+def _known_corruption(name: str, info: ValidationInfo) -> str:
+    allowed = [*corruption_names("registered"), *_GROUPS]
+    if ":" in name and info.context is not None:
+        find(name)  # imports the user's module: a CorruptionError says what is wrong with it
+    elif ":" not in name and name not in allowed:
+        raise ValueError(str(unknown("corruption or group", name, allowed)))
+    return name
+
+
+def _expand_groups(corruptions: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(
+        name for entry in corruptions for name in (corruption_names(entry) if entry in _GROUPS else [entry])
+    )
+
+
+def _no_repeats(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    names = [getattr(value, "name", value) for value in values]
+    repeated = sorted({str(name) for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"must not repeat {', '.join(repeated)}")
+    return values
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+T = TypeVar("T")
+# An axis of the grid: a list, or one value standing for a list of one.
+Axis = Annotated[tuple[T, ...], BeforeValidator(_listed), AfterValidator(_no_repeats)]
+Corruption = Annotated[str, AfterValidator(_known_corruption)]
+Control = Annotated[str, AfterValidator(lambda name: _known(name, CONTROLS))]
+# Strict, because YAML reads `yes` as a boolean and Python takes a boolean for the number 1.
+Severity = Annotated[int, Field(strict=True, ge=1, le=5)]
+Keep = Annotated[float, Field(gt=0, le=1)]
+Seed = Annotated[int, Field(strict=True, ge=0)]
+
+
+class Grid(_Closed):
+    """The axes whose product is the plan. Clean images, the unpruned model and random pruning always join."""
+
+    corruption: Annotated[Axis[Corruption], AfterValidator(_expand_groups), AfterValidator(_no_repeats)] = ()
+    severity: Axis[Severity] = (1, 2, 3, 4, 5)
+    control: Axis[Control] = ()
+    pruner: Annotated[tuple[PrunerConfig, ...], BeforeValidator(_listed)] = ()
+    keep: Annotated[Axis[Keep], Field(min_length=1)]
+
+    @field_validator("pruner")
+    @classmethod
+    def _differ(cls, pruners: tuple[PrunerConfig, ...]) -> tuple[PrunerConfig, ...]:
+        # The same method twice is fine as long as its options differ.
+        _no_repeats(tuple(f"{pruner.name} {pruner.options or ''}".rstrip() for pruner in pruners))
+        return pruners
+
+
+class Study(_Closed):
+    """Everything that decides the records of a study, and nothing else: no worker counts, no output folder."""
+
+    name: str = Field(min_length=1)
+    seed: Seed = 0
+    """Seed of random pruning and of control images."""
+    backbones: Annotated[Axis[BackboneConfig], Field(min_length=1)]
+    data: tuple[SerializeAsAny[DatasetConfig], ...] = Field(min_length=1)
+    grid: Grid
+    noise_seeds: Annotated[Axis[Seed], Field(min_length=1)] = (0,)
+    """Seeds of the corruptions; each makes its own units."""
+    position_policy: Literal["original", "compacted"] | None = None
+    """None: each pruner's own default."""
+    shard_images: int = Field(default=16, ge=1)
+    """Images in a unit. Decides what is batched together, and so the last bits of log-probabilities."""
+    threads: int = Field(default=1, ge=1)
+    """CPU threads of a worker. In the study because the order of a sum, and so its last bits, depends on it."""
+
+    @field_validator("data")
+    @classmethod
+    def _one_entry_per_split(cls, data: tuple[DatasetConfig, ...]) -> tuple[DatasetConfig, ...]:
+        _no_repeats(tuple(f"{config.name} {config.split}" for config in data))
+        return data
+
+
+def load_study(path: str | Path, overrides: Iterable[str] = ()) -> Study:
+    """Read and check a study file.
+
+    ``overrides`` are ``key=value`` settings as for ``--set``, applied before ``${NAME}`` is replaced by the
+    environment. Relative paths resolve against ``data_root``, or else against the folder of the file.
+    ``UserError`` with every problem, its line and the nearest allowed value.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"study file {path} cannot be read: {error.strerror}") from None
+    document, lines, problems = yaml_file.parse(text, str(path))
+    if not isinstance(document, dict):
+        raise UserError(f"{path}: a study file is a mapping with the keys {', '.join(_file_keys())}")
+    changed = yaml_file.override(document, overrides)
+    document, unset = yaml_file.expand(document)
+    study, wrong = _validate(document, path.parent.resolve(), variables_missing=bool(unset))
+    problems += unset + wrong
+    if study is None or problems:
+        raise complain(
+            str(path), problems, {place: line for place, line in lines.items() if place not in changed}
+        )
+    return study
+
+
+def study_from_record(document: Mapping[str, Any]) -> Study:
+    """Rebuild a study from what a finished sweep recorded; its data files need not exist here."""
+    study, problems = _validate(dict(document), base=None)
+    if study is None:
+        raise complain("recorded study", problems)
+    return study
+
+
+def _file_keys() -> list[str]:
+    return ["data_root", *Study.model_fields]
+
+
+def _validate(
+    document: dict, base: Path | None, variables_missing: bool = False
+) -> tuple[Study | None, list[Problem]]:
+    document = dict(document)
+    problems: list[Problem] = []
+    root = document.pop("data_root", None)
+    if base is not None and root is not None:
+        base = base / Path(str(root)).expanduser()
+        if not variables_missing and not base.is_dir():
+            problems.append(Problem(("data_root",), f"no such folder: {base}"))
+    # Without the variables no path is known: check the rest of the file, not the files it names.
+    context = {"base": None if problems or variables_missing else base}
+    if isinstance(document.get("data"), list):
+        document["data"] = [_dataset(item, i, context, problems) for i, item in enumerate(document["data"])]
+    try:
+        return Study.model_validate(document, context=context if base else None), problems
+    except ValidationError as error:
+        # An entry of data that failed above is left in place as a mapping, so that it has been reported once.
+        problems += [p for p in problems_of(error, Study) if not (p.path[0] == "data" and len(p.path) > 1)]
+        return None, problems
+
+
+def _dataset(item: Any, index: int, context: dict, problems: list[Problem]) -> Any:
+    name = item.get("name") if isinstance(item, dict) else None
+    if not isinstance(name, str):
+        problems.append(Problem(("data", index), f"needs a name, one of: {', '.join(DATASETS.names())}"))
+        return item
+    try:
+        model = DATASETS.get(name)
+        return model.model_validate(item, context=context)
+    except UserError as error:
+        problems.append(Problem(("data", index, "name"), str(error)))
+    except ValidationError as error:
+        problems += problems_of(error, model, ("data", index))
+    return item

@@ -1,0 +1,145 @@
+"""Evaluates one unit: corrupt once, encode once, then let every arm answer from the same tokens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import groupby
+from time import perf_counter
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from corruptions import corrupt
+from robust_atp.backbones.seam import KeptTokens, VisionTokens
+from robust_atp.data import Dataset
+from robust_atp.probes.controls import control
+from robust_atp.pruning import Method, build_pruner
+from robust_atp.sweep.ingredients import load
+from robust_atp.sweep.plan import CLEAN, Arm, Unit, arms
+from robust_atp.sweep.rows import ArmResult, Shard, table
+from robust_atp.sweep.study import BackboneConfig, Study
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What one arm kept, and how long that took."""
+
+    arm: Arm
+    kept: KeptTokens
+    seconds: float
+
+
+class Worker:
+    """Holds one backbone and the data sets of a study: the only place where models meet images."""
+
+    def __init__(self, study: Study, backbone: BackboneConfig) -> None:
+        """Load the backbone. ``UserError`` if an arm needs what it does not provide."""
+        self._study = study
+        self._name = backbone.name
+        self._backbone = load(backbone)
+        self._arms = [(arm, _method(arm, study)) for arm in arms(study)]
+        for _, method in self._arms:
+            method.check(self._backbone)
+        self._signals = frozenset[str]().union(*(method.needs for _, method in self._arms))
+        self._needs_text = any(method.needs_text for _, method in self._arms)
+        self._datasets = {(config.name, config.split): config for config in study.data}
+        # One study holds few data sets, and the interventions of a shard come one after the other.
+        self._dataset = lru_cache(self._load_dataset)
+        self._shard = lru_cache(maxsize=2)(self._load_shard)
+
+    def run(self, unit: Unit) -> pa.Table:
+        """Answer every question of the unit with every arm: rows in the order arm, image, question.
+
+        The rows depend on unit and study alone, so any worker gives the same ones.
+        """
+        dataset = self._dataset(unit.dataset, unit.split)
+        shard = self._shard(unit.dataset, unit.split, unit.images)
+        start = perf_counter()
+        images = [self._intervene(unit, *pair) for pair in zip(unit.images, shard.images, strict=True)]
+        tokens = self._backbone.encode(images, self._signals)
+        _finish(tokens.features)
+        seconds_encode = perf_counter() - start
+        results = self._answer([self._prune(unit, shard, tokens, *arm) for arm in self._arms], shard)
+        return table(
+            study=self._study.name,
+            unit=unit,
+            metric=dataset.metric,
+            shard=shard,
+            pixels=images,
+            grid=tokens.grid,
+            results=results,
+            seconds_encode=seconds_encode,
+        )
+
+    def _load_dataset(self, name: str, split: str) -> Dataset:
+        return self._datasets[name, split].load()
+
+    def _load_shard(self, name: str, split: str, image_ids: tuple[str, ...]) -> Shard:
+        dataset = self._dataset(name, split)
+        row_of = {image_id: row for row, image_id in enumerate(image_ids)}
+        examples = tuple(example for example in dataset.examples() if example.image_id in row_of)
+        masks = [dataset.object_mask(image_id) for image_id in image_ids]
+        return Shard(
+            images=tuple(dataset.image(image_id) for image_id in image_ids),
+            object_patches=tuple(
+                None if mask is None else self._backbone.object_patches(mask) for mask in masks
+            ),
+            examples=examples,
+            image_of=tuple(row_of[example.image_id] for example in examples),
+            text=self._backbone.embed_questions([e.question for e in examples]) if self._needs_text else None,
+        )
+
+    def _intervene(self, unit: Unit, image_id: str, image: np.ndarray) -> np.ndarray:
+        what, key = unit.intervention, f"{unit.dataset}/{image_id}"
+        if what.name == CLEAN:
+            return image
+        if what.severity == 0:
+            return control(image, what.name, seed=self._study.seed, key=key)
+        return corrupt(image, what.name, severity=what.severity, seed=what.noise_seed, key=key)
+
+    def _prune(self, unit: Unit, shard: Shard, tokens: VisionTokens, arm: Arm, method: Method) -> Pruned:
+        # Random pruning draws anew for every intervention: were it the same draw, its kept tokens would be
+        # perfectly stable under corruption, and no floor for the stability of anything else.
+        what = unit.intervention
+        condition = f"{what.name}/{what.severity}/{what.noise_seed}"
+        keys = [f"{unit.dataset}/{example.image_id}/{condition}" for example in shard.examples]
+        start = perf_counter()
+        kept = method.prune(tokens, shard.image_of, shard.text, arm.keep, self._study.seed, keys)
+        _finish(kept.features[0])
+        return Pruned(arm, kept, perf_counter() - start)
+
+    def _answer(self, pruned: Sequence[Pruned], shard: Shard) -> list[ArmResult]:
+        """Answer all questions for all arms; arms of one budget share batches, being of similar length."""
+        results = []
+        for _, same in groupby(pruned, key=lambda p: (p.arm.keep, p.kept.position_policy)):
+            together = list(same)
+            questions = [example.question for example in shard.examples] * len(together)
+            start = perf_counter()
+            answers = self._backbone.answer(_concatenate([p.kept for p in together]), questions)
+            seconds = (perf_counter() - start) / len(answers)
+            for number, p in enumerate(together):
+                own = answers[number * len(shard.examples) : (number + 1) * len(shard.examples)]
+                results.append(ArmResult(p.arm, p.kept, own, p.seconds / len(own), seconds))
+        return results
+
+
+def _method(arm: Arm, study: Study) -> Method:
+    method = build_pruner(arm.pruner, arm.options)
+    # Nothing is missing from an unpruned sequence, so both policies number it alike.
+    if study.position_policy is None or arm.pruner == "none":
+        return method
+    return replace(method, position_policy=study.position_policy)
+
+
+def _concatenate(parts: Sequence[KeptTokens]) -> KeptTokens:
+    features = [feature for part in parts for feature in part.features]
+    indices = [index for part in parts for index in part.indices]
+    return KeptTokens(features, indices, parts[0].total, parts[0].position_policy)
+
+
+def _finish(tensor: Tensor) -> None:
+    """Wait for the accelerator, so that its work is timed where it was asked for."""
+    if tensor.is_cuda:
+        torch.cuda.synchronize(tensor.device)
