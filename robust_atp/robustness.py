@@ -79,7 +79,8 @@ def _ladder(accuracy: ArrayLike) -> np.ndarray:
     ladder = np.asarray(accuracy, dtype=float)
     if ladder.ndim < 2 or ladder.shape[-1] < 2 or ladder.shape[-2] < 1:
         raise UserError(f"accuracy must be [corruption, severity 0..S] with S at least 1, got {ladder.shape}")
-    if np.any((ladder < 0) | (ladder > 1)):
+    # Replicates W·num / W·den of a perfect cell come out at 1 + 2e-16.
+    if np.any((ladder < -1e-9) | (ladder > 1 + 1e-9)):
         raise UserError(
             f"accuracy must lie in [0, 1], got up to {np.nanmax(np.abs(ladder)):g}; divide percent by 100"
         )
