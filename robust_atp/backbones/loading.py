@@ -54,7 +54,7 @@ def load_backbone(spec: BackboneSpec) -> "Backbone":
         raise UserError(
             f"dtype '{spec.dtype}' is not one of: {', '.join(DTYPES)}{nearest(spec.dtype, DTYPES)}"
         )
-    source = _source(spec.id)
+    source = find_source(spec.id)
     config = _read_config(source, spec)
     model_type = config.get("model_type", "none")
     if model_type not in FAMILIES.names():
@@ -67,18 +67,8 @@ def load_backbone(spec: BackboneSpec) -> "Backbone":
     return FAMILIES.get(model_type)(source, spec, str(revision))
 
 
-def content_hash(folder: Path) -> str:
-    """Hash names and bytes of all files below ``folder`` that decide its answers: 32 hex digits."""
-    digest = hashlib.blake2b(digest_size=16)
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in _CONTENT_SUFFIXES:
-            with path.open("rb") as file:
-                inner = hashlib.file_digest(file, "blake2b").hexdigest()
-            digest.update(f"{path.relative_to(folder).as_posix()}\0{inner}\n".encode())
-    return digest.hexdigest()
-
-
-def _source(name: str) -> str:
+def find_source(name: str) -> str:
+    """Folder or hub id behind a backbone's name; ``UserError`` if it can be neither."""
     if name in SHIPPED:
         folder = Path(str(files("robust_atp.phantom"))) / "weights" / name
         if not folder.is_dir():
@@ -95,6 +85,17 @@ def _source(name: str) -> str:
             f"nor a hub id such as llava-hf/llava-1.5-7b-hf{nearest(name, SHIPPED)}"
         )
     return name
+
+
+def content_hash(folder: Path) -> str:
+    """Hash names and bytes of all files below ``folder`` that decide its answers: 32 hex digits."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in _CONTENT_SUFFIXES:
+            with path.open("rb") as file:
+                inner = hashlib.file_digest(file, "blake2b").hexdigest()
+            digest.update(f"{path.relative_to(folder).as_posix()}\0{inner}\n".encode())
+    return digest.hexdigest()
 
 
 def _read_config(source: str, spec: BackboneSpec) -> dict:

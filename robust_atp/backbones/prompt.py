@@ -35,6 +35,8 @@ def tokenize_prompts(
 
     ``UserError`` if a question itself holds the image placeholder.
     """
+    if not questions:
+        return []  # tokenizers fail on an empty batch
     texts = [template.replace("{question}", question) for question in questions]
     prompts = []
     for question, ids in zip(questions, tokenizer(texts)["input_ids"], strict=True):

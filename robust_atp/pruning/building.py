@@ -2,14 +2,16 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from robust_atp.errors import UserError, nearest
-from robust_atp.pruning.method import Method
 from robust_atp.registry import Registry
 
+if TYPE_CHECKING:
+    from robust_atp.pruning.method import Method
+
 # A pruner is a function with keyword options, all of which have a default, that returns a Method.
-PRUNERS: Registry[Callable[..., Method]] = Registry(
+PRUNERS: Registry[Callable[..., "Method"]] = Registry(
     "pruner",
     {
         "none": "robust_atp.pruning.methods.none:none",
@@ -21,7 +23,7 @@ PRUNERS: Registry[Callable[..., Method]] = Registry(
 )
 
 
-def build_pruner(name: str, options: Mapping[str, Any] | None = None) -> Method:
+def build_pruner(name: str, options: Mapping[str, Any] | None = None) -> "Method":
     """Build the registered pruner ``name``; ``UserError`` for an unknown name, option or value."""
     build = PRUNERS.get(name)
     options = _checked(name, build, options)
@@ -40,7 +42,7 @@ def label(name: str, options: Mapping[str, Any] | None = None) -> str:
     return f"{name}({', '.join(changed)})" if changed else name
 
 
-def _checked(name: str, build: Callable[..., Method], options: Mapping[str, Any] | None) -> dict[str, Any]:
+def _checked(name: str, build: Callable[..., "Method"], options: Mapping[str, Any] | None) -> dict[str, Any]:
     allowed = inspect.signature(build).parameters
     for option in options or {}:
         if option not in allowed:

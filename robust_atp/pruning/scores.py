@@ -149,7 +149,8 @@ class WeightedSum:
 def min_max(scores: Tensor) -> Tensor:
     """``(s - min) / (max - min)``; zeros where all are equal."""
     low, high = scores.aminmax()
-    return (scores - low) / (high - low) if high > low else torch.zeros_like(scores)
+    # Not "if high > low", which takes nan for a constant and hides it.
+    return torch.zeros_like(scores) if high == low else (scores - low) / (high - low)
 
 
 def z_score(scores: Tensor) -> Tensor:

@@ -1,0 +1,25 @@
+"""Fixtures that several parts share. Heavy imports stay inside, so that light tests start fast."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from robust_atp.backbones.llava import Llava
+
+
+@pytest.fixture(scope="session")
+def tiny_llava_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A microscopic LLaVA checkpoint: 56 px images, 16 visual tokens, CLIP in ``clip/``."""
+    from tiny_llava import tiny_llava
+
+    return tiny_llava(tmp_path_factory.mktemp("tiny_llava"))
+
+
+@pytest.fixture(scope="session")
+def tiny_backbone(tiny_llava_folder: Path) -> "Llava":
+    """That checkpoint, loaded through ``load_backbone`` in float32 on the CPU."""
+    from robust_atp.backbones import BackboneSpec, load_backbone
+
+    return load_backbone(BackboneSpec(str(tiny_llava_folder)))

@@ -1,0 +1,125 @@
+"""What every registered pruner must keep to, on a real backbone. A new pruner is picked up by itself."""
+
+import math
+
+import pytest
+import torch
+from tiny_llava import QUESTIONS, photos
+
+from robust_atp.backbones.seam import VisionTokens
+from robust_atp.pruning import PRUNERS, build_pruner, keep_indices
+
+PRUNED = [name for name in PRUNERS.names() if name != "none"]
+IMAGE_OF = [image for image in range(5) for _ in QUESTIONS]
+ASKED = QUESTIONS * 5
+KEYS = [f"image {image}" for image in IMAGE_OF]
+
+
+@pytest.fixture(scope="module")
+def tokens(tiny_backbone):
+    return tiny_backbone.encode(photos(5), tiny_backbone.provides)
+
+
+@pytest.fixture(scope="module")
+def text(tiny_backbone):
+    return tiny_backbone.embed_questions(ASKED)
+
+
+def indices(kept):
+    return [chosen.tolist() for chosen in kept.indices]
+
+
+@pytest.fixture(params=PRUNERS.names())
+def method(request, tiny_backbone):
+    method = build_pruner(request.param)
+    method.check(tiny_backbone)
+    return method
+
+
+def test_it_describes_itself(method, request):
+    assert method.name == request.node.callspec.params["method"]
+    assert method.summary
+    assert method.placement
+    assert "\n" not in method.summary
+
+
+def test_keeping_all_is_the_unpruned_model(method, tiny_backbone, tokens, text):
+    kept = method.prune(tokens, IMAGE_OF, text, 1.0, 0, KEYS)
+    full = keep_indices(tokens, [range(16)] * len(ASKED), "original", IMAGE_OF)
+    assert indices(kept) == indices(full)
+    expected = [answer.token_ids for answer in tiny_backbone.answer(full, ASKED)]
+    assert [answer.token_ids for answer in tiny_backbone.answer(kept, ASKED)] == expected
+
+
+@pytest.mark.parametrize("name", PRUNED)
+@pytest.mark.parametrize("keep", [0.01, 1 / 16, 0.3, 15 / 16])
+def test_kept_tokens_are_ascending_and_as_many_as_asked(name, keep, tokens, text):
+    kept = build_pruner(name).prune(tokens, IMAGE_OF, text, keep, 0, KEYS)
+    count = max(1, math.floor(keep * 16 + 0.5))
+    assert kept.total == 16
+    for image, chosen, features in zip(IMAGE_OF, kept.indices, kept.features, strict=True):
+        assert len(chosen) == count
+        assert (chosen.diff() > 0).all()
+        assert chosen[0] >= 0
+        assert chosen[-1] < 16
+        assert torch.equal(features, tokens.features[image, chosen])
+
+
+def test_kept_tokens_do_not_depend_on_the_batch(method, tokens, text):
+    together = indices(method.prune(tokens, IMAGE_OF, text, 0.3, 0, KEYS))
+    for q in range(0, len(ASKED), 3):
+        image = IMAGE_OF[q]
+        signals = {name: signal[image : image + 1] for name, signal in tokens.signals.items()}
+        single = VisionTokens(tokens.features[image : image + 1], tokens.grid, signals)
+        alone = method.prune(single, [0], text[q : q + 1], 0.3, 0, [KEYS[q]])
+        assert indices(alone) == [together[q]]
+
+
+def test_pruning_is_deterministic_and_leaves_its_input_and_global_randomness_alone(method, tokens, text):
+    before = {name: signal.clone() for name, signal in tokens.signals.items()}
+    state = torch.random.get_rng_state()
+    first = indices(method.prune(tokens, IMAGE_OF, text, 0.3, 3, KEYS))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    torch.manual_seed(99)
+    assert indices(method.prune(tokens, IMAGE_OF, text, 0.3, 3, KEYS)) == first
+    assert all(torch.equal(before[name], signal) for name, signal in tokens.signals.items())
+
+
+def test_questions_with_the_same_tokens_share_them(method, tokens, text):
+    kept = method.prune(tokens, IMAGE_OF, text, 0.3, 0, KEYS)
+    distinct = len({id(features) for features in kept.features})
+    assert distinct == (len(ASKED) if method.needs_text else 5)
+
+
+def test_pruned_answers_are_those_of_single_questions(method, tiny_backbone, tokens, text):
+    kept = method.prune(tokens, IMAGE_OF, text, 0.3, 0, KEYS)
+    batch = tiny_backbone.answer(kept, ASKED)
+    for q in range(0, len(ASKED), 7):
+        one = method.prune(tokens, IMAGE_OF[q : q + 1], text[q : q + 1], 0.3, 0, KEYS[q : q + 1])
+        assert tiny_backbone.answer(one, ASKED[q : q + 1])[0].token_ids == batch[q].token_ids
+
+
+@pytest.mark.parametrize("name", [name for name in PRUNED if build_pruner(name).needs])
+def test_broken_signals_are_an_error(name, tokens, text):
+    method = build_pruner(name)
+    for signal in method.needs:
+        broken = {key: value.clone() for key, value in tokens.signals.items()}
+        broken[signal][2, 0, 0] = float("nan")
+        with pytest.raises(ValueError, match="token scores are nan"):
+            method.prune(VisionTokens(tokens.features, tokens.grid, broken), [2], text[:1], 0.3, 0, ["k"])
+
+
+@pytest.mark.parametrize("name", [name for name in PRUNED if build_pruner(name).needs])
+def test_signals_without_contrast_keep_the_first_tokens(name, tokens, text):
+    flat = {key: torch.full_like(value, 0.25) for key, value in tokens.signals.items()}
+    kept = build_pruner(name).prune(
+        VisionTokens(tokens.features, tokens.grid, flat), [0], text[:1], 0.3, 0, ["k"]
+    )
+    assert indices(kept) == [[0, 1, 2, 3, 4]]
+
+
+@pytest.mark.parametrize("name", PRUNED)
+@pytest.mark.parametrize("policy", ["original", "compacted"])
+def test_every_pruner_takes_a_position_policy(name, policy, tokens, text):
+    method = build_pruner(name, {"position_policy": policy})
+    assert method.prune(tokens, [0], text[:1], 0.3, 0, ["k"]).position_policy == policy
