@@ -14,14 +14,15 @@ from corruptions.streams import random_stream
 def corrupt(image: Any, name: str | Corruption, severity: int, seed: int = 0, key: str | int = "") -> Any:
     """Return a corrupted copy of ``image``, of the same kind and size.
 
-    ``image``: uint8 array [H, W, 3] or PIL image, at least 32 px on both sides; other colour modes are converted to
-    RGB with a ``ConversionWarning``. ``name``: one of ``names("registered")``, ``"module:name"``,
-    ``"path/to/file.py:name"`` or a ``Corruption``. ``severity``: 1..5; 0 returns an unchanged copy. ``key``: the id of
-    the sample, so that two samples of one data set do not share their noise.
+    ``image``: uint8 array [H, W, 3] or PIL image, at least 32 px on both sides; other colour modes are
+    converted to RGB with a ``ConversionWarning``. ``name``: one of ``names("registered")``,
+    ``"module:name"``, ``"path/to/file.py:name"`` or a ``Corruption``. ``severity``: 1..5; 0 returns an
+    unchanged copy. ``key``: the id of the sample, so that two samples of one data set do not share their
+    noise.
 
-    A pure function of its arguments: no global random state is read or written, the input is not changed, and the
-    bytes are the same in every process, thread and order. The severities of one (seed, key) share their random
-    draws. Bad input is a ``CorruptionError``.
+    A pure function of its arguments: no global random state is read or written, the input is not changed, and
+    the bytes are the same in every process, thread and order. The severities of one (seed, key) share their
+    random draws. Bad input is a ``CorruptionError``.
 
     The 19 types of ``names("all")`` follow Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to
     Common Corruptions and Perturbations" (ICLR 2019) with the parameters and conventions of the package
@@ -30,8 +31,9 @@ def corrupt(image: Any, name: str | Corruption, severity: int, seed: int = 0, ke
     corruption = name if isinstance(name, Corruption) else find(name)
     level = _integer("severity", severity)
     if not 0 <= level <= SEVERITIES:
+        closest = min(max(level, 0), SEVERITIES)
         raise CorruptionError(
-            f"severity must be 0 (unchanged) to {SEVERITIES}, got {level}   (nearest: {min(max(level, 0), SEVERITIES)})"
+            f"severity must be 0 (unchanged) to {SEVERITIES}, got {level}   (nearest: {closest})"
         )
     pixels = to_rgb(image)  # [H, W, 3]
     if level == 0:

@@ -2,8 +2,9 @@
 
 import cv2
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
-from corruptions.filters import disk_kernel, gaussian, line_blur, overshoots, zoom_axis
+from corruptions.filters import disk_kernel, gaussian_kernel, line_blur, overshoots, zoom_axis
 from corruptions.glass import shuffle
 from corruptions.images import RGB, to_bytes
 from corruptions.registry import register
@@ -16,7 +17,8 @@ from corruptions.registry import register
 )
 def defocus_blur(image: RGB, *, radius: int, alias_blur: float) -> RGB:
     """Out of focus: convolution with a disk of ``radius`` px."""
-    return to_bytes(cv2.filter2D(image / 255.0, -1, disk_kernel(radius, alias_blur)))
+    blurred = cv2.filter2D(image / 255.0, -1, disk_kernel(radius, alias_blur))
+    return to_bytes(np.asarray(blurred, np.float64))
 
 
 @register(
@@ -26,10 +28,11 @@ def defocus_blur(image: RGB, *, radius: int, alias_blur: float) -> RGB:
 )
 def glass_blur(image: RGB, *, rng: np.random.RandomState, sigma: float, reach: int, passes: int) -> RGB:
     """Frosted glass: blur, let each pixel be overwritten by a neighbour within ``reach`` px, blur again."""
-    blurred = to_bytes(gaussian(image / 255.0, sigma))
+    # SciPy's Gaussian and not OpenCV's: truncated twice, their last bits grow to two levels on a flat area.
+    blurred = to_bytes(gaussian_filter(image / 255.0, (sigma, sigma, 0), mode="nearest"))
     for _ in range(passes):
         blurred = shuffle(blurred, reach, rng)
-    return to_bytes(gaussian(blurred / 255.0, sigma))
+    return to_bytes(gaussian_filter(blurred / 255.0, (sigma, sigma, 0), mode="nearest"))
 
 
 @register(
@@ -39,7 +42,8 @@ def glass_blur(image: RGB, *, rng: np.random.RandomState, sigma: float, reach: i
 )
 def motion_blur(image: RGB, *, rng: np.random.RandomState, radius: int, sigma: float) -> RGB:
     """Camera motion along a straight line at a random angle of -45 to 45 degrees."""
-    return to_bytes(line_blur(image / 255.0, radius, sigma, angle=rng.uniform(-45, 45)))
+    smeared = line_blur(image.astype(np.float64), radius, sigma, angle=rng.uniform(-45, 45))
+    return np.clip(smeared, 0, 255).astype(np.uint8)
 
 
 @register(
@@ -78,4 +82,6 @@ def zoom_blur(image: RGB, *, stop: float, step: float) -> RGB:
 @register("gaussian_blur", family="blur", severity={"sigma": [1, 2, 3, 4, 6]})
 def gaussian_blur(image: RGB, *, sigma: float) -> RGB:
     """Convolution with a Gaussian of ``sigma`` px."""
-    return to_bytes(gaussian(image / 255.0, sigma))
+    kernel = gaussian_kernel(sigma)
+    blurred = cv2.sepFilter2D(image / 255.0, -1, kernel, kernel, borderType=cv2.BORDER_REPLICATE)
+    return to_bytes(np.asarray(blurred, np.float64))

@@ -18,7 +18,7 @@ def contrast(image: RGB, *, scale: float) -> RGB:
     level = np.arange(256)[:, np.newaxis] / 255.0
     mean = np.array(cv2.mean(image)[:3]) / 255.0
     table = to_bytes((level - mean) * scale + mean)  # [256, 3]
-    return cv2.LUT(image, table[np.newaxis])
+    return np.asarray(cv2.LUT(image, table[np.newaxis]), np.uint8)
 
 
 @register(
@@ -45,7 +45,8 @@ def elastic_transform(
     source_x = (shift_x + np.arange(width)).astype(np.float32)
     source_y = (shift_y + np.arange(height)[:, np.newaxis]).astype(np.float32)
     intensity = image.astype(np.float32) / np.float32(255)
-    return to_bytes(cv2.remap(intensity, source_x, source_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT))
+    moved = cv2.remap(intensity, source_x, source_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return to_bytes(np.asarray(moved, np.float32))
 
 
 @register("pixelate", family="digital", severity={"scale": [0.6, 0.5, 0.4, 0.3, 0.25]})

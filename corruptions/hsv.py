@@ -9,13 +9,13 @@ Plane = NDArray[np.float64]  # [H, W]
 def rgb_to_hsv(rgb: NDArray[np.float64]) -> tuple[Plane, Plane, Plane]:
     """Return hue, saturation, value in [0, 1] of rgb [H, W, 3] in [0, 1]; grey has hue and saturation 0.
 
-    The order of operations matters down to the last bit: doubled saturation lands on whole grey levels, where the
-    truncation to bytes turns a rounding error into a level. It is that of the usual six-sector algorithm, with ties
-    between the largest channels going to the later one.
+    The order of operations matters down to the last bit: doubled saturation lands on whole grey levels, where
+    the truncation to bytes turns a rounding error into a level. It is that of the usual six-sector algorithm,
+    with ties between the largest channels going to the later one.
     """
     red, green, blue = np.moveaxis(rgb, 2, 0)
-    value = rgb.max(axis=2)
-    chroma = value - rgb.min(axis=2)
+    value = np.maximum(np.maximum(red, green), blue)
+    chroma = value - np.minimum(np.minimum(red, green), blue)
     divisor = np.where(chroma == 0, 1, chroma)
     sector = np.where(
         blue == value,

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 def plasma(side: int, decay: float, rng: np.random.RandomState) -> NDArray[np.float64]:
     """Return a periodic height map [side, side] in [0, 1] by the diamond-square algorithm.
 
-    ``side`` is a power of two. Each refinement sets the centres of the squares and then the middles of their edges
-    to the mean of their four neighbours plus w · U(−w, w), w = 100 / decay^level (the width enters twice, as in
-    ImageNet-C's code). Fournier, Fussell & Carpenter, CACM 1982.
+    ``side`` is a power of two. Each refinement sets the centres of the squares and then the middles of their
+    edges to the mean of their four neighbours plus w · U(−w, w), w = 100 / decay^level (the width enters
+    twice, as in ImageNet-C's code). Fournier, Fussell & Carpenter, CACM 1982.
     """
     heights = np.zeros((side, side))
     step, wobble = side, 100.0

@@ -16,8 +16,8 @@ from corruptions.sources import load_source
 SEVERITIES = 5
 ENTRY_POINTS = "robust_atp.corruptions"
 
-# Name -> module below ``corruptions``. A new type of our own is one file and one line here; the order is that of
-# ImageNet-C, which tables and figures follow.
+# Name -> module below ``corruptions``. A new type of our own is one file and one line here; the order is that
+# of ImageNet-C, which tables and figures follow.
 COMMON = {
     "gaussian_noise": "noise",
     "shot_noise": "noise",
@@ -52,8 +52,8 @@ Function = TypeVar("Function", bound=Callable[..., RGB])
 class Corruption:
     """One type of image corruption: a pure function and its severity table, as data.
 
-    ``apply(image, **parameters)`` takes and returns uint8 [H, W, 3]; if it has a keyword ``rng`` it is random and
-    gets its own ``np.random.RandomState``. ``severity`` holds five values per parameter, mildest first.
+    ``apply(image, **parameters)`` takes and returns uint8 [H, W, 3]; if it has a keyword ``rng`` it is random
+    and gets its own ``np.random.RandomState``. ``severity`` holds five values per parameter, mildest first.
     ``version`` is part of the random stream and of whatever is cached or recorded: raise it with every change
     that changes a pixel.
     """
@@ -93,8 +93,8 @@ def register(
         @register("rolling_shutter", family="capture", severity={"shear": [0.01, 0.02, 0.04, 0.06, 0.09]})
         def rolling_shutter(image, *, rng, shear): ...      # uint8 [H, W, 3] in and out, any size from 32 px
 
-    ``summary`` defaults to the first line of the docstring. A name that is taken, a table without five values per
-    parameter, and parameters that the function does not take are a ``CorruptionError``.
+    ``summary`` defaults to the first line of the docstring. A name that is taken, a table without five values
+    per parameter, and parameters that the function does not take are a ``CorruptionError``.
     """
 
     def decorate(function: Function) -> Function:
@@ -119,8 +119,8 @@ def find(name: str) -> Corruption:
     """Return the corruption called ``name``.
 
     A name is looked up among those registered in this process and our own, then among the entry points
-    ``robust_atp.corruptions`` of installed packages. ``"package.module:name"`` and ``"path/to/file.py:name"`` are
-    imported first, which is how a study file reaches a user's own code in every worker process.
+    ``robust_atp.corruptions`` of installed packages. ``"package.module:name"`` and ``"path/to/file.py:name"``
+    are imported first, which is how a study file reaches a user's own code in every worker process.
     """
     if not isinstance(name, str):
         raise CorruptionError(f"corruption name must be a string, got {name!r}")
@@ -138,9 +138,9 @@ def find(name: str) -> Corruption:
 def names(subset: str = "common") -> list[str]:
     """Return the names of a subset, in the order of ImageNet-C.
 
-    ``common``: the 15 of ImageNet-C; ``noise`` (3), ``blur`` (4), ``weather`` (4), ``digital`` (4): its families;
-    ``extra``: its 4 validation types; ``all``: these 19; ``registered``: these and everything that installed
-    packages and ``register`` have added.
+    ``common``: the 15 of ImageNet-C; ``noise`` (3), ``blur`` (4), ``weather`` (4), ``digital`` (4): its
+    families; ``extra``: its 4 validation types; ``all``: these 19; ``registered``: these and everything that
+    installed packages and ``register`` have added.
     """
     if subset == "common":
         return list(COMMON)
@@ -179,12 +179,12 @@ def _installed() -> dict[str, str]:
 
 
 def _load(reference: str) -> Corruption:
-    """Import the module of ``"module:name"`` or ``"file.py:name"`` and return what it registers as ``name``."""
+    """Import the left half of ``"module:name"`` and return what it registers as the right half."""
     module, attribute = load_source(reference)
     target = getattr(module, attribute, None)
     if isinstance(target, Corruption):
         return target
-    for corruption in _registered.values():
+    for corruption in tuple(_registered.values()):
         if corruption.apply is target or (
             corruption.name == attribute and corruption.apply.__module__ == module.__name__
         ):

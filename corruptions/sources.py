@@ -5,18 +5,23 @@ import importlib.util
 import sys
 from hashlib import blake2b
 from pathlib import Path
+from threading import RLock
 from types import ModuleType
 
 from corruptions.errors import CorruptionError
 
+# Two threads asking for one file: the second must not find it half executed.
+_loading = RLock()
+
 
 def load_source(reference: str) -> tuple[ModuleType, str]:
-    """Split ``"package.module:name"`` or ``"path/to/file.py:name"`` and import its left half, once per process."""
+    """Split ``"package.module:name"`` or ``"path/to/file.py:name"`` and import the left half, once."""
     source, _, attribute = reference.rpartition(":")
     if not source or not attribute:
         raise CorruptionError(f"corruption '{reference}' must read 'module:name' or 'path/to/file.py:name'")
     if source.endswith(".py"):
-        return _load_file(Path(source).expanduser().resolve(), reference), attribute
+        with _loading:
+            return _load_file(Path(source).expanduser().resolve(), reference), attribute
     try:
         return importlib.import_module(source), attribute
     except ModuleNotFoundError as error:

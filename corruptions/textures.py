@@ -30,15 +30,19 @@ def frost_photo(index: int) -> RGB:
         raise CorruptionError(
             f"frost needs a photograph that imagecorruptions does not hold: {path}"
         ) from error
-    photo = cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    if decoded is None:
+        raise CorruptionError(f"frost needs a photograph that cannot be decoded: {path}")
+    photo = np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
     photo.setflags(write=False)
     return photo
 
 
-# Images smaller than the photographs, which is most of them, share one size of each; 8 leaves room for a few large ones.
+# All images smaller than the photographs share one size of each; 8 leaves room for a few larger images.
 @lru_cache(maxsize=8)
 def frost_photo_resized(index: int, height: int, width: int) -> RGB:
     """Return frost photograph ``index`` at a size, read-only."""
-    resized = cv2.resize(frost_photo(index), (width, height), interpolation=cv2.INTER_CUBIC)
+    photo = frost_photo(index)
+    resized = np.asarray(cv2.resize(photo, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
     resized.setflags(write=False)
     return resized

