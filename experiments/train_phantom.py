@@ -2,7 +2,11 @@
 
     python experiments/train_phantom.py --work runs/phantom --out robust_atp/phantom/weights
 
-Resumable: type the same command again.
+Two stages, as LLaVA itself: CLIP's towers (shared by both backbones), then projector and language model, for
+``phantom`` in the neutral world and for ``phantom-shortcut`` in the world whose backgrounds give shapes away.
+Seeded and resumable: the same command continues from the checkpoints in --work. On a GPU pass --device cuda.
+
+``--only`` trains one of the two, so that both can run side by side once the vision tower is done.
 """
 
 import argparse
@@ -10,18 +14,56 @@ from pathlib import Path
 
 import torch
 
-from robust_atp.phantom.model import build_clip
+from robust_atp.phantom.model import build_clip, build_llava, save_backbone
+from robust_atp.phantom.training.evaluate import report
+from robust_atp.phantom.training.language import train_language
 from robust_atp.phantom.training.vision import train_vision
+
+WORLDS = {"phantom": "neutral", "phantom-shortcut": "shortcut"}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, default=Path("runs/phantom"), help="checkpoints")
+    """Parse the command line, train, save, measure."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--work", type=Path, default=Path("runs/phantom"), help="checkpoints (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/phantom/weights"), help="folder for the backbones"
+    )
+    parser.add_argument("--only", choices=WORLDS, help="train just one of the two")
+    parser.add_argument("--vision-steps", type=int, default=1000)
+    parser.add_argument("--language-steps", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
+    parser.add_argument("--evaluate", action="store_true", help="only measure what is in --out")
     arguments = parser.parse_args()
+
+    for name, world in WORLDS.items():
+        if arguments.only in (None, name):
+            if not arguments.evaluate:
+                train(name, world, arguments)
+            print(report(arguments.out / name))
+
+
+def train(name: str, world: str, arguments: argparse.Namespace) -> None:
+    """Train one backbone and write its checkpoint folder."""
+    device = torch.device(arguments.device)
     torch.manual_seed(arguments.seed)
-    clip = build_clip()
-    train_vision(clip, arguments.work, steps=1800, seed=arguments.seed)
+    clip = build_clip().to(device)
+    train_vision(clip, arguments.work / "vision.pt", steps=arguments.vision_steps, seed=arguments.seed)
+    llava = build_llava(clip).to(device)
+    train_language(
+        clip,
+        llava,
+        world,
+        arguments.work / f"{name}.pt",
+        steps=arguments.language_steps,
+        seed=arguments.seed + 10,
+    )
+    save_backbone(arguments.out / name, clip.cpu(), llava.cpu())
 
 
 if __name__ == "__main__":

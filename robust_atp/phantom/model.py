@@ -89,9 +89,7 @@ def build_clip() -> CLIPModel:
         eos_token_id=SPECIAL.index(EOS),
     )
     return CLIPModel(
-        CLIPConfig(
-            text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=JOINT_WIDTH
-        )
+        CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=JOINT_WIDTH)
     )
 
 

@@ -122,9 +122,7 @@ def _relation(scene: Scene, rng: np.random.RandomState) -> Question | None:
 
 def _position(scene: Scene, rng: np.random.RandomState) -> Question | None:
     horizontal = bool(rng.randint(2))
-    items = [
-        o for o in _single(scene, "shape") if abs((o.x if horizontal else o.y) - SIZE / 2) > CLEAR / 2
-    ]
+    items = [o for o in _single(scene, "shape") if abs((o.x if horizontal else o.y) - SIZE / 2) > CLEAR / 2]
     if not items:
         return None
     item = _pick(rng, items)
@@ -141,10 +139,12 @@ def _background(scene: Scene, rng: np.random.RandomState) -> Question:
 
 def vocabulary() -> list[str]:
     """Every word that questions, answers and captions use, lower case, sorted."""
-    words = """what color is the which shape there anything a how many objects are left or right of above below half
-        holds top bottom background yes no 0 1 2 3 4 and on user assistant answer question using single word phrase
-        short it in image this scene""".split()
-    return sorted({*words, *SHAPES, *COLOURS, *CUE})
+    text = (
+        "what color is the which shape there anything a how many objects are left or right of above below half "
+        "holds top bottom background yes no 0 1 2 3 4 and on user assistant answer question using single word "
+        "phrase short it in image this scene"
+    )
+    return sorted({*text.split(), *SHAPES, *COLOURS, *CUE})
 
 
 def caption(scene: Scene) -> str:

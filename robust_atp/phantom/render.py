@@ -44,7 +44,9 @@ def _silhouette(item: Object) -> tuple[slice, slice, np.ndarray, np.ndarray]:
     def coverage(radius: float) -> np.ndarray:
         scale = SUPERSAMPLING
         ink = Image.new("L", ((right - left) * scale, (bottom - top) * scale))
-        _draw(ImageDraw.Draw(ink), item.shape, (item.x - left) * scale, (item.y - top) * scale, radius * scale)
+        _draw(
+            ImageDraw.Draw(ink), item.shape, (item.x - left) * scale, (item.y - top) * scale, radius * scale
+        )
         small = ink.resize((right - left, bottom - top), Image.Resampling.BOX)
         return np.asarray(small, dtype=np.float32) / 255
 

@@ -78,7 +78,9 @@ def sample_scene(world: str, index: int, seed: int = 0, *, objects: tuple[int, i
         else Object(other.shape, other_colours[rng.randint(5)], other.x, other.y, other.radius)
         for other in others
     ]
-    return Scene((target, *others), _background(rng, WORLDS[world], target.shape), int(rng.randint(2**31 - 1)))
+    return Scene(
+        (target, *others), _background(rng, WORLDS[world], target.shape), int(rng.randint(2**31 - 1))
+    )
 
 
 def _background(rng: np.random.RandomState, cue: float | None, shape: str) -> str:

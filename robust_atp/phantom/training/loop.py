@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
+from transformers import PreTrainedModel
 
 WARM_UP = 50  # steps
 COOL_DOWN = 0.4  # share of the steps over which the learning rate falls to zero
@@ -53,6 +54,28 @@ def train(
             _save(checkpoint, number + 1, models, optimisers, generator)
 
 
+def finished(checkpoint: Path, models: dict[str, nn.Module], steps: int) -> bool:
+    """Whether training is over; if so its weights are now in ``models``."""
+    if not checkpoint.exists():
+        return False
+    state = torch.load(checkpoint, weights_only=True, map_location="cpu")
+    if state["step"] < steps:
+        return False
+    for name, model in models.items():
+        model.load_state_dict(state["models"][name])
+    return True
+
+
+def accelerate(model: PreTrainedModel, core: nn.Module) -> None:
+    """Compile the part of a model that training spends its time in; ``forward`` stays what it was otherwise.
+
+    Attention is spelled out first: the backward pass of the fused kernel took half of a CPU step, and compiled
+    explicit attention more than halved the step (0.85 s to 0.38 s of CPU time at 134 tokens, measured).
+    """
+    model.set_attn_implementation("eager")
+    core.forward = torch.compile(core.forward, dynamic=False)  # type: ignore[method-assign]
+
+
 def _schedule(number: int, steps: int) -> float:
     return min(1.0, (number + 1) / WARM_UP, (steps - number) / (COOL_DOWN * steps))
 
@@ -65,12 +88,12 @@ def _optimisers(models: Iterable[nn.Module], learning_rate: float) -> list[torch
             if parameter.requires_grad:
                 hidden = parameter.ndim == 2 and "embed" not in name and "head" not in name
                 (matrices if hidden else others).append(parameter)
-    made: list[torch.optim.Optimizer] = [torch.optim.AdamW(others, lr=0.75 * learning_rate, weight_decay=0.01)]
+    made: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(others, lr=0.75 * learning_rate, weight_decay=0.01)
+    ]
     if matrices:
         made.append(
-            torch.optim.Muon(
-                matrices, lr=learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
-            )
+            torch.optim.Muon(matrices, lr=learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
         )
     for optimiser in made:
         for group in optimiser.param_groups:
@@ -105,7 +128,7 @@ def _restore(
 ) -> int:
     if not path.exists():
         return 0
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, weights_only=True, map_location="cpu")
     for name, model in models.items():
         model.load_state_dict(state["models"][name])
     for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):

@@ -17,14 +17,14 @@ from transformers import CLIPModel
 from robust_atp.phantom.model import PATCH, WIDTH, build_tokenizer
 from robust_atp.phantom.questions import caption
 from robust_atp.phantom.render import render
-from robust_atp.phantom.training.loop import train
+from robust_atp.phantom.training.loop import accelerate, finished, train
 from robust_atp.phantom.world import BACKGROUNDS, COLOURS, SHAPES, SIZE, Scene, sample_scene
 
 GRID = SIZE // PATCH
 MIN_COVERAGE = 0.2  # a patch is labelled with an object that covers at least this share of it
 
-MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])  # CLIP's preprocessing
-STD = torch.tensor([0.26862954, 0.26130258, 0.27577711])
+MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's preprocessing
+STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class PatchLabels:
     colour: Tensor  # [B, N]
     centre: Tensor  # [B, N, 2] of the object under the patch, in picture widths
     background: Tensor  # [B]
+
+    def of(self, rows: Tensor, device: torch.device) -> "PatchLabels":
+        """Select pictures."""
+        parts = (self.shape, self.colour, self.centre, self.background)
+        return PatchLabels(*(part[rows].to(device) for part in parts))
 
 
 def patch_labels(scenes: list[Scene], masks: list[np.ndarray]) -> PatchLabels:
@@ -49,7 +54,9 @@ def patch_labels(scenes: list[Scene], masks: list[np.ndarray]) -> PatchLabels:
             shape[row, patch], colour[row, patch] = SHAPES.index(item.shape), COLOURS.index(item.colour)
             centre[row, patch] = item.x / SIZE, item.y / SIZE
     background = torch.tensor([BACKGROUNDS.index(scene.background) for scene in scenes])
-    return PatchLabels(torch.from_numpy(shape), torch.from_numpy(colour), torch.from_numpy(centre), background)
+    return PatchLabels(
+        torch.from_numpy(shape), torch.from_numpy(colour), torch.from_numpy(centre), background
+    )
 
 
 def coverage(masks: np.ndarray) -> np.ndarray:
@@ -60,7 +67,8 @@ def coverage(masks: np.ndarray) -> np.ndarray:
 
 def normalise(images: Tensor) -> Tensor:
     """uint8 [B, 224, 224, 3] -> what the vision tower sees, float32 [B, 3, 224, 224]."""
-    return ((images.float() / 255 - MEAN) / STD).permute(0, 3, 1, 2).contiguous()
+    scaled = (images.float() / 255 - torch.tensor(MEAN)) / torch.tensor(STD)
+    return scaled.permute(0, 3, 1, 2).contiguous()
 
 
 def wear(pixels: Tensor, generator: torch.Generator) -> Tensor:
@@ -100,7 +108,11 @@ class PatchReader(nn.Module):
             return (each * weight.flatten()).sum() / weight.sum()
 
         where = labels.background[:, None].expand(-1, features.shape[1])
-        loss = classify(shape, labels.shape) + classify(colour, labels.colour) + 0.3 * classify(background, where)
+        loss = (
+            classify(shape, labels.shape)
+            + classify(colour, labels.colour)
+            + 0.3 * classify(background, where)
+        )
         loss = loss + 10 * (centre - labels.centre)[on_object].square().mean()
         correct = shape[on_object][:, : len(SHAPES)].argmax(-1) == labels.shape[on_object]
         return loss, correct.float().mean()
@@ -109,7 +121,7 @@ class PatchReader(nn.Module):
 def contrastive_loss(image: Tensor, text: Tensor, scale: Tensor) -> Tensor:
     """Symmetric InfoNCE of CLIP on unit-length embeddings [B, J]."""
     logits = scale.exp().clamp(max=100) * image @ text.T
-    target = torch.arange(len(logits))
+    target = torch.arange(len(logits), device=logits.device)
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
@@ -140,53 +152,53 @@ class Pictures:
             words["attention_mask"],
         )
 
-    def batch(self, rows: Tensor) -> "Pictures":
-        """Select pictures."""
-        labels = self.labels
-        chosen = PatchLabels(
-            labels.shape[rows], labels.colour[rows], labels.centre[rows], labels.background[rows]
-        )
-        return Pictures(self.images[rows], chosen, self.caption_ids[rows], self.caption_mask[rows])
-
 
 def train_step(
-    clip: CLIPModel, reader: PatchReader, batch: Pictures, generator: torch.Generator, *, captions: bool
+    clip: CLIPModel,
+    reader: PatchReader,
+    pictures: Pictures,
+    rows: Tensor,
+    generator: torch.Generator,
+    *,
+    captions: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Loss and shape accuracy of one batch; ``captions`` adds the contrastive loss."""
-    pixels = wear(normalise(batch.images), generator)
-    with torch.autocast("cpu", torch.bfloat16):
+    """Loss and shape accuracy of a batch of pictures; ``captions`` adds the contrastive loss."""
+    device = clip.device
+    pixels = wear(normalise(pictures.images[rows]), generator).to(device)
+    with torch.autocast(device.type, torch.bfloat16):
         seen = clip.vision_model(pixel_values=pixels, output_hidden_states=True)
-        loss, accuracy = reader(seen.hidden_states[-2][:, 1:], batch.labels)
+        loss, accuracy = reader(seen.hidden_states[-2][:, 1:], pictures.labels.of(rows, device))
         if captions:
             image = clip.visual_projection(seen.pooler_output).float()
-            read = clip.text_model(input_ids=batch.caption_ids, attention_mask=batch.caption_mask)
+            words = pictures.caption_ids[rows].to(device), pictures.caption_mask[rows].to(device)
+            read = clip.text_model(input_ids=words[0], attention_mask=words[1])
             text = clip.text_projection(read.pooler_output).float()
-            matched = contrastive_loss(F.normalize(image, dim=-1), F.normalize(text, dim=-1), clip.logit_scale)
+            matched = contrastive_loss(
+                F.normalize(image, dim=-1), F.normalize(text, dim=-1), clip.logit_scale
+            )
             loss = loss + 0.3 * matched
     return loss, accuracy
 
 
-def train_vision(clip: CLIPModel, folder: Path, *, steps: int, seed: int) -> None:
-    """Train both CLIP towers; resumes from ``folder``."""
+def train_vision(clip: CLIPModel, checkpoint: Path, *, steps: int, seed: int) -> None:
+    """Train both CLIP towers; resumes from ``checkpoint``."""
+    reader = PatchReader().to(clip.device)
+    trained = {"clip": clip, "reader": reader}
+    if finished(checkpoint, trained, steps):
+        return
     generator = torch.Generator().manual_seed(seed)
+    accelerate(clip, clip.vision_model)
     crowded = Pictures.render("neutral", 6000, seed + 1, objects=(8, 12))
     ordinary = Pictures.render("neutral", 8000, seed, objects=(2, 4))
-    reader = PatchReader()
 
     def step(number: int) -> tuple[Tensor, float]:
         # Captions join once the patches know shapes: earlier they teach colour only.
         captions = number >= steps // 3 and number % 2 == 1
         pictures, size = (ordinary, 48) if captions else (crowded, 32)
         rows = torch.randint(len(pictures.images), (size,), generator=generator)
-        loss, accuracy = train_step(clip, reader, pictures.batch(rows), generator, captions=captions)
+        loss, accuracy = train_step(clip, reader, pictures, rows, generator, captions=captions)
         return loss, accuracy.item()
 
     train(
-        "vision",
-        {"clip": clip, "reader": reader},
-        step,
-        steps=steps,
-        learning_rate=2.5e-3,
-        generator=generator,
-        checkpoint=folder / "vision.pt",
+        "vision", trained, step, steps=steps, learning_rate=2.5e-3, generator=generator, checkpoint=checkpoint
     )
