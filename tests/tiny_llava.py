@@ -94,7 +94,7 @@ def _tokenizer() -> PreTrainedTokenizerFast:
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
-        extra_special_tokens={"image_token": "<image>"},
+        padding_side="left", extra_special_tokens={"image_token": "<image>"},
     )  # fmt: skip
 
 

@@ -54,6 +54,8 @@ class JointSpace:
         batch = self.tokenizer(
             list(texts),
             padding=True,
+            # Positions are learned and absolute: on the left, padding would move a text by its batch mates.
+            padding_side="right",
             truncation=True,
             max_length=self.text_tower.config.max_position_embeddings,
             return_tensors="pt",
