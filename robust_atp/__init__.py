@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from robust_atp.sweep.results import Results, open_results
     from robust_atp.sweep.run import run
-    from robust_atp.sweep.study import Study, load_study
+    from robust_atp.sweep.study import Study
+    from robust_atp.sweep.study_file import load_study
 
 __all__ = ["Results", "Study", "__version__", "load_study", "open_results", "run"]
 
 _WHERE = {
     "Results": "robust_atp.sweep.results",
     "Study": "robust_atp.sweep.study",
-    "load_study": "robust_atp.sweep.study",
+    "load_study": "robust_atp.sweep.study_file",
     "open_results": "robust_atp.sweep.results",
     "run": "robust_atp.sweep.run",
 }

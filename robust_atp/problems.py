@@ -21,7 +21,7 @@ class Problem:
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], prefix: Path = ()) -> list[Problem]:
-    """Every problem of a pydantic error; a key reported as missing is left out where a misspelt one stands."""
+    """Every problem of a pydantic error, without keys that are missing only because they are misspelt."""
     details = error.errors(include_url=False)
     misspelt = {
         (*detail["loc"][:-1], close)

@@ -25,7 +25,7 @@ DATASETS: Registry[type[DatasetConfig]] = Registry(
 
 
 def load_dataset(config: DatasetConfig | Mapping[str, Any], base: str | Path = ".") -> Dataset:
-    """Load a data set from its entry in a study file; relative paths of a mapping resolve against ``base``."""
+    """Load a data set from its entry in a study file; a mapping's paths are relative to ``base``."""
     if isinstance(config, DatasetConfig):
         return config.load()
     if "name" not in config:

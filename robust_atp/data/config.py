@@ -43,7 +43,7 @@ def _folder(path: Path, info: ValidationInfo) -> Path:
 
 
 def _must_exist(info: ValidationInfo) -> bool:
-    # A finished study is opened on machines that do not hold its data: then there is no base to resolve against.
+    # A finished study is opened on machines that do not hold its data: then there is no base.
     return (info.context or {}).get("base") is not None
 
 

@@ -79,7 +79,7 @@ def _some(names: list[str]) -> str:
 
 
 def fill(pattern: str, **values: object) -> str:
-    """Fill a file-name pattern such as ``{image_id:012d}.jpg``; ``ValueError`` if it asks for anything else."""
+    """Fill a pattern such as ``{image_id:012d}.jpg``; ``ValueError`` if it asks for anything else."""
     try:
         return pattern.format(**values)
     except (KeyError, IndexError, ValueError) as error:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field, field_validator
 
-from robust_atp.data.config import DataFile, DatasetConfig, DataFolder
+from robust_atp.data.config import DataFile, DataFolder, DatasetConfig
 from robust_atp.data.example import Example
 from robust_atp.data.images import read_rgb
 from robust_atp.data.official import by_image, field, fill, fingerprint, read_json_records, require_unique

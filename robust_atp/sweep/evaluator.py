@@ -39,7 +39,7 @@ class Evaluator:
             self._name = unit.backbone
 
     def run(self, unit: Unit) -> Outcome:
-        """Evaluate and publish a unit. An exception in the unit becomes an outcome, for the others to go on."""
+        """Evaluate and publish a unit. An exception in it becomes an outcome, for the others to go on."""
         self.warm_up(unit)
         assert self._worker is not None
         start = time.perf_counter()

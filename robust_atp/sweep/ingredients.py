@@ -39,7 +39,9 @@ def revision(backbone: BackboneConfig) -> str:
     source = Path(find_source(backbone.id))
     if source.is_dir():
         return content_hash(source)
-    return backbone.revision if _COMMIT.fullmatch(backbone.revision or "") else _commit(backbone)
+    if backbone.revision is not None and _COMMIT.fullmatch(backbone.revision):
+        return backbone.revision
+    return _commit(backbone)
 
 
 def load(backbone: BackboneConfig) -> "Backbone":

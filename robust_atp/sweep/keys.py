@@ -6,7 +6,7 @@ from typing import Any
 
 
 def content_key(value: Any) -> str:
-    """blake2b of the canonical JSON of ``value``, 32 hex digits. Sets and unordered things are refused by JSON."""
+    """blake2b of the canonical JSON of ``value``, 32 hex digits."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

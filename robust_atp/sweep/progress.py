@@ -19,8 +19,8 @@ def reported(
 ) -> Iterator[Outcome]:
     """Pass outcomes on while showing how far they are; ``done`` of ``total`` units were on disk before.
 
-    ``bar``: by default a bar on a terminal and in a notebook, else log lines. tqdm's own test would hide the bar
-    in notebooks.
+    ``bar``: by default a bar on a terminal and in a notebook, else log lines. tqdm's own test would hide
+    the bar in notebooks.
     """
     if bar is None:
         bar = sys.stderr.isatty() or "ipykernel" in sys.modules
@@ -39,18 +39,17 @@ def _with_bar(outcomes: Iterable[Outcome], done: int, total: int) -> Iterator[Ou
 
 
 def _with_log(outcomes: Iterable[Outcome], done: int, total: int) -> Iterator[Outcome]:
-    start = last = time.monotonic()
-    settled = answers = failed = 0
-    for outcome in outcomes:
-        settled += 1
+    answers = failed = 0
+    started = last = time.monotonic()
+    for settled, outcome in enumerate(outcomes, start=1):
         answers += outcome.rows
         failed += outcome.reason is not None
         now = time.monotonic()
-        if now - last >= _LOG_EVERY or done + settled == total:
+        if settled == 1:
+            started = now  # from here on, so that loading the backbones does not count as work per unit
+        elif now - last >= _LOG_EVERY or done + settled == total:
             last = now
-            left = (now - start) / settled * (total - done - settled)
-            log.info(
-                "%d of %d units, %d failed, %.0f answers/s, about %.0f s left",
-                done + settled, total, failed, answers / max(now - start, 1e-9), left,
-            )  # fmt: skip
+            left = (now - started) / (settled - 1) * (total - done - settled)
+            log.info("%d of %d units, %d failed, about %.0f s left", done + settled, total, failed, left)
         yield outcome
+    log.info("%d answers in %.0f s", answers, time.monotonic() - started)

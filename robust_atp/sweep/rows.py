@@ -1,6 +1,5 @@
 """From what the arms answered on one shard to rows of the record."""
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from torch import Tensor
 from corruptions.registry import find
 from robust_atp.backbones.seam import Answer, KeptTokens
 from robust_atp.data import Example
+from robust_atp.interventions import pixel_hash
 from robust_atp.pruning import label
 from robust_atp.records import SCHEMA
 from robust_atp.scoring import METRICS
@@ -79,13 +79,6 @@ def table(
             seconds = seconds_encode / len(pixels) / (asked_about[image] * len(results))
             rows.append(shared | _question(example) | of_image[image] | row | {"seconds_encode": seconds})
     return pa.Table.from_pylist(rows, schema=SCHEMA)
-
-
-def pixel_hash(image: np.ndarray) -> str:
-    """blake2b of size and pixels of a uint8 image [H, W, 3], 32 hex digits."""
-    digest = hashlib.blake2b(f"{image.shape}".encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(image).tobytes())
-    return digest.hexdigest()
 
 
 def pack(mask: np.ndarray) -> bytes:

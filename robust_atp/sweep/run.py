@@ -7,7 +7,8 @@ from robust_atp.sweep.ingredients import plan_study
 from robust_atp.sweep.progress import reported
 from robust_atp.sweep.results import Results
 from robust_atp.sweep.store import Store
-from robust_atp.sweep.study import Study, load_study
+from robust_atp.sweep.study import Study
+from robust_atp.sweep.study_file import load_study
 
 
 def run(

@@ -9,8 +9,8 @@
         failed/<key>.json           why a unit failed, until it succeeds
         logs/                       one per worker process
 
-A file appears under its name complete or not at all, on POSIX file systems: it is written beside its place under
-a hidden name, synced and renamed. Two writers of one unit write the same records, so the last one may win.
+A file appears under its name complete or not at all, on POSIX file systems: it is written beside its place
+under a hidden name, synced and renamed. Two writers of one unit write the same records: either may win.
 """
 
 import json
@@ -30,7 +30,8 @@ import yaml
 from robust_atp.errors import UserError
 from robust_atp.sweep.keys import differences
 from robust_atp.sweep.plan import Intervention, Plan, Unit
-from robust_atp.sweep.study import Study, study_from_record
+from robust_atp.sweep.study import Study
+from robust_atp.sweep.study_file import study_from_record
 
 # A temporary file that is older than this belongs to a writer that died.
 _STALE_SECONDS = 3600
@@ -46,7 +47,7 @@ class Store:
     def prepare(self, plan: Plan) -> None:
         """Create the folder for ``plan``, or find that it holds the same study.
 
-        ``UserError`` if the folder cannot be written, or holds another study: then with every field that differs.
+        ``UserError`` if the folder cannot be written or holds another study; then with all that differs.
         """
         try:
             for name in ("units", "failed", "logs"):

@@ -11,13 +11,12 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from corruptions import corrupt
 from robust_atp.backbones.seam import KeptTokens, VisionTokens
 from robust_atp.data import Dataset
-from robust_atp.probes.controls import control
+from robust_atp.interventions import intervene
 from robust_atp.pruning import Method, build_pruner
 from robust_atp.sweep.ingredients import load
-from robust_atp.sweep.plan import CLEAN, Arm, Unit, arms
+from robust_atp.sweep.plan import Arm, Unit, arms
 from robust_atp.sweep.rows import ArmResult, Shard, table
 from robust_atp.sweep.study import BackboneConfig, Study
 
@@ -92,12 +91,15 @@ class Worker:
         )
 
     def _intervene(self, unit: Unit, image_id: str, image: np.ndarray) -> np.ndarray:
-        what, key = unit.intervention, f"{unit.dataset}/{image_id}"
-        if what.name == CLEAN:
-            return image
-        if what.severity == 0:
-            return control(image, what.name, seed=self._study.seed, key=key)
-        return corrupt(image, what.name, severity=what.severity, seed=what.noise_seed, key=key)
+        return intervene(
+            image,
+            unit.intervention.name,
+            severity=unit.intervention.severity,
+            noise_seed=unit.intervention.noise_seed,
+            study_seed=self._study.seed,
+            dataset=unit.dataset,
+            image_id=image_id,
+        )
 
     def _prune(self, unit: Unit, shard: Shard, tokens: VisionTokens, arm: Arm, method: Method) -> Pruned:
         # Random pruning draws anew for every intervention: were it the same draw, its kept tokens would be

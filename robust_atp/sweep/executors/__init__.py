@@ -15,9 +15,9 @@ from robust_atp.sweep.study import Study
 class Resources:
     """What a sweep may use; none of it changes a record.
 
-    ``workers``: processes, by default as many as fit. ``address``: ``local`` starts a Ray cluster on this machine,
-    ``auto`` joins the one that ``RAY_ADDRESS`` names and is ``local`` without one, anything else is an address.
-    ``gpus``: share of a GPU per worker, by default one if a backbone runs on CUDA.
+    ``workers``: processes, by default as many as fit. ``address``: ``local`` starts a Ray cluster on this
+    machine, ``auto`` joins the one that ``RAY_ADDRESS`` names and is ``local`` without one, anything else is
+    an address. ``gpus``: share of a GPU per worker, by default one if a backbone runs on CUDA.
     """
 
     workers: int | None = None

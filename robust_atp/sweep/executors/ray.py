@@ -1,24 +1,22 @@
-"""The Ray executor: a small driver loop feeding a pool of actors. The only file that imports Ray.
+"""The Ray executor: a small driver loop feeding a pool of actors. Only it and ``cluster`` import Ray.
 
-Ray's own retries are off. Whether a dead actor had finished its unit is unknown, and asking again is safe because a
-unit's file is the record of its completion; so the loop retires the whole actor, puts everything that was aboard
-back in the queue, and starts another one. Only ids travel: images, tensors and records stay in the workers.
+Ray's own retries are off. Whether a dead actor had finished its unit is unknown, and asking again is safe
+because a unit's file is the record of its completion; so the loop retires the whole actor, puts everything
+that was aboard back in the queue, and starts another one. Only ids travel: images, tensors and records stay in
+the workers.
 """
 
 import faulthandler
 import logging
 import os
-import secrets
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from robust_atp.errors import UserError
 from robust_atp.sweep.executors import Resources
+from robust_atp.sweep.executors.cluster import cluster, environment, set_defaults, workers_that_fit
 from robust_atp.sweep.executors.queue import MAX_DEATHS, Queue
 from robust_atp.sweep.outcome import Outcome
 from robust_atp.sweep.plan import Unit
@@ -33,20 +31,20 @@ _START_TIMEOUT = 1800.0
 
 def evaluate(study: Study, store: Store, units: Sequence[Unit], resources: Resources) -> Iterator[Outcome]:
     """Evaluate units on a Ray cluster, as they come back."""
-    _set_defaults()
+    set_defaults()
     import ray
 
     gpus = resources.gpus
     if gpus is None:
         gpus = float(any(backbone.device.startswith("cuda") for backbone in study.backbones))
-    with _cluster(resources, study.threads):
-        workers = resources.workers or _workers_that_fit(ray.cluster_resources(), study.threads, gpus)
+    with cluster(resources, study.threads):
+        workers = resources.workers or workers_that_fit(ray.cluster_resources(), study.threads, gpus)
         actor = ray.remote(_Actor).options(
             num_cpus=study.threads,
             num_gpus=gpus,
             max_restarts=0,
             max_task_retries=0,
-            runtime_env={"env_vars": _environment(study.threads)},
+            runtime_env={"env_vars": environment(study.threads)},
         )
         yield from _Pool(lambda: actor.remote(study, store), Queue(units), workers, store).outcomes()
 
@@ -125,8 +123,8 @@ class _Pool:
             self._last_event = time.monotonic()
         elif time.monotonic() - self._last_event > _START_TIMEOUT:
             raise UserError(
-                f"no worker became ready within {_START_TIMEOUT:.0f} s; the cluster has {ray.cluster_resources()}, "
-                f"of which free: {ray.available_resources()}"
+                f"no worker became ready within {_START_TIMEOUT:.0f} s; the cluster has "
+                f"{ray.cluster_resources()}, of which free: {ray.available_resources()}"
             )
         return done
 
@@ -139,7 +137,7 @@ class _Pool:
             return []
         if ref not in self._aboard:  # dropped earlier in this round, with its dead worker
             return []
-        actor, unit = self._aboard[ref]
+        actor, _ = self._aboard[ref]
         try:
             outcome = get(ref)
         except RayActorError as death:
@@ -181,68 +179,3 @@ class _Pool:
     def _given_up(self, unit: Unit, death: Exception) -> Outcome:
         reason = f"its worker process died {MAX_DEATHS} times, see {self._store.folder / 'logs'}"
         return Outcome(unit, reason=reason, details=str(death))
-
-
-@contextmanager
-def _cluster(resources: Resources, threads: int) -> Iterator[None]:
-    """Join or start a cluster and leave or stop it afterwards; one that this process has joined already is used."""
-    import ray
-
-    if ray.is_initialized():
-        yield
-        return
-    quiet = {"log_to_driver": False, "logging_level": logging.WARNING}
-    address = resources.address
-    if address == "auto":
-        # Not Ray's own "auto", which would take any cluster that happens to run on this machine.
-        address = os.environ.get("RAY_ADDRESS", "local")
-    if address == "local":
-        # A token of our own needs no writable home; without one Ray writes it there, readable for all.
-        if not _has_token():
-            os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-        cpus = max(_cpus(), (resources.workers or 1) * threads)
-        ray.init(
-            address="local", num_cpus=cpus, include_dashboard=False, object_store_memory=100 * 2**20, **quiet
-        )
-    else:
-        if _has_token():
-            os.environ.setdefault(
-                "RAY_AUTH_MODE", "token"
-            )  # Ray turns it on by itself for local clusters only
-        try:
-            ray.init(address=address, **quiet)
-        except (ConnectionError, ValueError, TimeoutError) as error:
-            raise UserError(f"no Ray cluster answers at {address}: {error}") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _set_defaults() -> None:
-    """Settings that Ray reads while it is imported."""
-    # Otherwise a `uv run` anywhere up the process tree makes Ray rebuild the environment in every worker.
-    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-
-
-def _has_token() -> bool:
-    named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
-    return bool(named) or Path("~/.ray/auth_token").expanduser().is_file()
-
-
-def _environment(threads: int) -> dict[str, str]:
-    """A user's ``module:name`` must be found where the driver finds it; that needs a shared file system."""
-    path = os.pathsep.join(entry for entry in sys.path if entry)
-    return {"PYTHONPATH": path, "OMP_NUM_THREADS": str(threads)}
-
-
-def _workers_that_fit(available: dict[str, float], threads: int, gpus: float) -> int:
-    by_cpu = available.get("CPU", 0) // threads
-    by_gpu = available.get("GPU", 0) // gpus if gpus else by_cpu
-    return max(1, int(min(by_cpu, by_gpu)))
-
-
-def _cpus() -> int:
-    # Ray counts the machine's, of which a container or a Slurm job may own only some.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
