@@ -35,11 +35,16 @@ def label(name: str, options: Mapping[str, Any] | None = None) -> str:
     build = PRUNERS.get(name)
     options = _checked(name, build, options)
     changed = [
-        f"{option}={options[option]}"
+        f"{option}={_short(options[option])}"
         for option, parameter in inspect.signature(build).parameters.items()
         if option in options and options[option] != parameter.default
     ]
     return f"{name}({', '.join(changed)})" if changed else name
+
+
+def _short(value: Any) -> str:
+    """Write 1 and 1.0 alike: they are the same arm."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _checked(name: str, build: Callable[..., "Method"], options: Mapping[str, Any] | None) -> dict[str, Any]:

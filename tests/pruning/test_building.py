@@ -38,6 +38,7 @@ def test_wrong_names_and_values_are_refused(name, options, message):
 def test_labels_show_what_differs_from_the_default():
     assert label("atp") == label("atp", {"alpha": 0.5}) == "atp"
     assert label("atp", {"layer": "last", "alpha": 0.25}) == "atp(alpha=0.25, layer=last)"
+    assert label("atp", {"alpha": 1}) == label("atp", {"alpha": 1.0}) == "atp(alpha=1)"
     assert label("random", {"position_policy": "original"}) == "random(position_policy=original)"
 
 
