@@ -1,13 +1,14 @@
-"""Every number of a report is a function of per-image sums: the shape in which uncertainty is computed."""
+"""From rows per image and cell to tidy tables of estimates, clustered by image."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.stats import t
 
-REPLICATES = 2000
+from robust_atp.stats import Replicates, cell_means, minimum_detectable_effect
+
 LEVEL = 0.95
 
 
@@ -24,9 +25,9 @@ class ImageSums:
 
     @classmethod
     def of(cls, rows: pd.DataFrame, keys: Sequence[str]) -> "ImageSums":
-        """Arrange long rows (``keys``, image_id, num, den), one per image and cell.
+        """Arrange long rows (``keys``, image_id, num, den); rows of one image and cell add up.
 
-        Images are sorted, so that the seeded weights do not depend on the order in which units finished.
+        Images are sorted, so that the seeded draws do not depend on the order in which units finished.
         """
         cells = rows[list(keys)].drop_duplicates().sort_values(list(keys), ignore_index=True)
         position = pd.Series(range(len(cells)), index=pd.MultiIndex.from_frame(cells))
@@ -38,57 +39,36 @@ class ImageSums:
         np.add.at(den, (row, column), rows["den"].to_numpy(float))
         return cls(cells, num, den)
 
-    def values(self) -> np.ndarray:
-        """Ratio of sums per cell [C]; nan where a cell is empty."""
-        return _ratio(self.num.sum(axis=0), self.den.sum(axis=0))
+    def means(self) -> Replicates:
+        """Mean per cell [C] with bootstrap replicates that are joint over all cells."""
+        return cell_means(self.num, self.den)
 
-    def replicates(self, count: int = REPLICATES, seed: int = 0) -> np.ndarray:
-        """Bootstrap ratios [count, C]: whole images are drawn, the same ones for every cell."""
-        images = len(self.num)
-        weights = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=count)
-        return _ratio(weights @ self.num, weights @ self.den)
-
-    def standard_errors(self) -> np.ndarray:
-        """Image-clustered standard errors of the ratios [C]; nan below two images."""
-        present = (self.den > 0).sum(axis=0)
-        residual = self.num - self.den * self.values()
-        with np.errstate(divide="ignore", invalid="ignore"):
-            correction = present / (present - 1)
-            return np.sqrt(correction * (residual**2).sum(axis=0)) / self.den.sum(axis=0)
-
-    def table(self, seed: int = 0) -> pd.DataFrame:
+    def table(self) -> pd.DataFrame:
         """``cells`` with value, se, lo and hi (percentile bootstrap over images), n questions and images."""
-        lo, hi = percentile_interval(self.replicates(seed=seed))
-        return self.cells.assign(
-            value=self.values(),
-            se=self.standard_errors(),
-            lo=lo,
-            hi=hi,
-            n=self.den.sum(axis=0).round().astype(int),
-            images=(self.den > 0).sum(axis=0),
-        )
+        means = self.means()
+        lo, hi = means.interval(LEVEL)
+        columns = {"value": means.value, "se": means.standard_errors(), "lo": lo, "hi": hi}
+        return self.cells.assign(**columns, **self._counts())
 
     def t_table(self) -> pd.DataFrame:
-        """``cells`` with value, se, clustered t interval, two-sided p, and the minimum detectable effect.
+        """``cells`` with value, se, clustered t interval, two-sided p and minimum detectable effect.
 
-        The effect that a study of this size would find in 80 of 100 repetitions is
-        (t_.975 + t_.80) · SE, df = images - 1.
+        SE² = G/(G-1) Σ_g (num_g - den_g · value)² / (Σ den)², df = G - 1, with G the images of the cell. Where
+        no image differs from another the interval has no width, and p is nan.
         """
-        value, error, images = self.values(), self.standard_errors(), (self.den > 0).sum(axis=0)
-        df = np.maximum(images - 1, 1)
-        half = stats.t.ppf((1 + LEVEL) / 2, df) * error
+        counts = self._counts()
+        total, images = self.den.sum(axis=0), counts["images"]
         with np.errstate(divide="ignore", invalid="ignore"):
-            p = 2 * stats.t.sf(np.abs(value / error), df)
-        return self.cells.assign(
-            value=value,
-            se=error,
-            lo=value - half,
-            hi=value + half,
-            p=p,
-            detectable=half + stats.t.ppf(0.80, df) * error,
-            n=self.den.sum(axis=0).round().astype(int),
-            images=images,
-        )
+            value = self.num.sum(axis=0) / total
+            squares = ((self.num - self.den * value) ** 2).sum(axis=0)
+            se = np.sqrt(images / (images - 1) * squares) / total
+            p = np.where(se > 0, 2 * t.sf(np.abs(value / se), images - 1), np.nan)
+        half = t.ppf((1 + LEVEL) / 2, images - 1) * se
+        columns = {"value": value, "se": se, "lo": value - half, "hi": value + half, "p": p}
+        return self.cells.assign(**columns, detectable=minimum_detectable_effect(1.0) * se, **counts)
+
+    def _counts(self) -> dict[str, np.ndarray]:
+        return {"n": self.den.sum(axis=0).round().astype(int), "images": (self.den > 0).sum(axis=0)}
 
 
 def per_dataset(
@@ -98,18 +78,9 @@ def per_dataset(
 
     Empty ``rows`` give an empty table with the columns that a full one would have.
     """
-    blocks = [block for _, block in rows.groupby(["dataset", "split"], sort=True)] or [rows]
+    blocks = [block for _, block in rows.groupby(["dataset", "split"], sort=True)]
+    if not blocks:
+        # One image without cells: enough to learn the columns.
+        return summarise(ImageSums(rows[list(keys)], np.zeros((1, 0)), np.zeros((1, 0))))
     tables = pd.concat([summarise(ImageSums.of(block, keys)) for block in blocks])
     return tables.sort_values(list(tables.columns.intersection(keys)), ignore_index=True)
-
-
-def percentile_interval(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Central interval over axis 0; nan where any replicate is undefined."""
-    tail = (1 - LEVEL) / 2
-    lo, hi = np.quantile(replicates, [tail, 1 - tail], axis=0)
-    return lo, hi
-
-
-def _ratio(num: np.ndarray, den: np.ndarray) -> np.ndarray:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(den > 0, num / den, np.nan)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from robust_atp.image_sums import ImageSums, per_dataset, percentile_interval
+from robust_atp.image_sums import LEVEL, ImageSums, per_dataset
 from robust_atp.probes.probe import COLUMNS, Probe
 from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
 
@@ -26,21 +26,23 @@ def background_gap(records: Records) -> pd.DataFrame:
         FROM labelled WHERE quantity IN ('aligned', 'conflict') GROUP BY ALL
         """,
     )
+    if sums.empty:
+        return pd.DataFrame(columns=list(COLUMNS))
     return per_dataset(sums, (*_CELL, "quantity"), _with_gap)[list(COLUMNS)]
 
 
 def _with_gap(sums: ImageSums) -> pd.DataFrame:
     """Append the gap of every cell that has both kinds of question, from the same bootstrap draws."""
-    table, draws = sums.table(), sums.replicates()
+    table, means = sums.table(), sums.means()
     both = sums.cells.reset_index().pivot(index=list(_CELL), columns="quantity", values="index")
     both = both.reindex(columns=["aligned", "conflict"]).dropna().astype(int)
+    difference = means.map(lambda mean: mean[..., both["aligned"]] - mean[..., both["conflict"]])
+    lo, hi = difference.interval(LEVEL)
     aligned, conflict = table.loc[both["aligned"]], table.loc[both["conflict"]]
-    replicates = draws[:, both["aligned"]] - draws[:, both["conflict"]]
-    lo, hi = percentile_interval(replicates)
-    gap = aligned[list(_CELL)].assign(
+    gap = both.index.to_frame(index=False).assign(
         quantity="gap",
-        value=aligned["value"].to_numpy() - conflict["value"].to_numpy(),
-        se=np.std(replicates, axis=0, ddof=1),
+        value=difference.value,
+        se=difference.standard_errors(),
         lo=lo,
         hi=hi,
         n=aligned["n"].to_numpy() + conflict["n"].to_numpy(),

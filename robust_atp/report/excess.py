@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from robust_atp.image_sums import ImageSums, per_dataset, percentile_interval
+from robust_atp.image_sums import LEVEL, ImageSums, per_dataset
 from robust_atp.query import ANSWERS, ARM, CONDITION, POPULATION, Records, listed, query
 from robust_atp.stats import holm, maxt
 
@@ -70,22 +70,29 @@ def _differences(records: Records) -> pd.DataFrame:
 
 def _retention(sums: ImageSums) -> pd.DataFrame:
     """Difference of the mean retained shares, with a joint bootstrap of all four accuracies."""
-    cells, values = sums.cells, np.vstack([sums.values(), sums.replicates()])  # [1 + replicates, C]
-    rows = []
-    for population, block in cells.groupby(list(POPULATION)):
+    means, rows = sums.means(), []
+    for population, block in sums.cells.groupby(list(POPULATION)):
         retained = {
-            arm: np.mean(values[:, corrupted.index] / values[:, clean.index], axis=1)
+            arm: (clean.index, corrupted.index)
             for arm, group in block.groupby(list(ARM))
             if len(clean := group[group.intervention == "clean"])
             and len(corrupted := group[group.severity > 0])
         }
-        whole = next((share for arm, share in retained.items() if arm[0] == "none"), None)
-        for arm, share in retained.items():
+        whole = next((cells for arm, cells in retained.items() if arm[0] == "none"), None)
+        for arm, cells in retained.items():
             if whole is not None and arm[0] != "none":
-                gap = whole - share
-                lo, hi = percentile_interval(gap[1:])
-                rows.append((*population, *arm, gap[0], lo, hi))
+                gap = means.map(
+                    lambda mean, arm=cells, whole=whole: _share(mean, *whole) - _share(mean, *arm)
+                )
+                lo, hi = gap.interval(LEVEL)
+                rows.append((*population, *arm, float(gap.value), float(lo), float(hi)))
     return pd.DataFrame(rows, columns=[*POPULATION, *ARM, "value", "lo", "hi"])
+
+
+def _share(mean: np.ndarray, clean: pd.Index, corrupted: pd.Index) -> np.ndarray:
+    """Mean over corrupted cells of the share of clean accuracy that is left."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (mean[..., corrupted] / mean[..., clean]).mean(axis=-1)
 
 
 def _with_maxt(sums: ImageSums) -> pd.DataFrame:

@@ -3,11 +3,16 @@
 import numpy as np
 import pandas as pd
 
-from robust_atp.image_sums import ImageSums, per_dataset, percentile_interval
+from robust_atp.image_sums import LEVEL, ImageSums, per_dataset
 from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
 from robust_atp.stability import content_stability, jaccard_chance
 
 _CELL = (*POPULATION, *ARM, *CONDITION)
+
+COLUMNS = (
+    *(*_CELL, "kappa", "lo", "hi", "kappa_other", "content", "content_lo", "content_hi"),
+    *("jaccard", "jaccard_chance", "n", "images", "note"),
+)
 
 # Other images that each image is compared with. Three make the baseline's noise small beside that of S_same.
 _PARTNERS = 3
@@ -70,25 +75,27 @@ def kept_token_stability(records: Records) -> pd.DataFrame:
         FROM pairs GROUP BY ALL HAVING den > 0
         """,
     )
+    if sums.empty:
+        return pd.DataFrame(columns=list(COLUMNS))
     table = per_dataset(sums, (*_CELL, "same"), _content_stability)
-    return table.merge(_jaccard(records), on=list(_CELL), how="left")
+    return table.merge(_jaccard(records), on=list(_CELL), how="left")[list(COLUMNS)]
 
 
 def _content_stability(sums: ImageSums) -> pd.DataFrame:
     """Put each cell's kappa beside that of other images and compute the part that is due to the image."""
     cells = sums.cells.reset_index().pivot(index=list(_CELL), columns="same", values="index")
     column = cells.reindex(columns=[True, False]).fillna(-1).astype(int)  # -1: no other image, the nan below
-    draws = np.vstack([sums.values(), sums.replicates()])  # [1 + replicates, C]
-    draws = np.column_stack([draws, np.full(len(draws), np.nan)])
-    same, other = draws[:, column[True]], draws[:, column[False]]
-    content = content_stability(same, other)
-    lo, hi = percentile_interval(same[1:])
-    content_lo, content_hi = percentile_interval(content[1:])
-    summary = sums.table().loc[column[True], ["n", "images"]].to_numpy()
-    table = column.index.to_frame(index=False).assign(
-        kappa=same[0], lo=lo, hi=hi, kappa_other=other[0], content=content[0], content_lo=content_lo,
-        content_hi=content_hi, n=summary[:, 0], images=summary[:, 1],
-    )  # fmt: skip
+    means = sums.means().map(lambda mean: np.append(mean, np.full((*mean.shape[:-1], 1), np.nan), axis=-1))
+    content = means.map(lambda mean: content_stability(mean[..., column[True]], mean[..., column[False]]))
+    content_lo, content_hi = content.interval(LEVEL)
+    same = sums.table().loc[column[True]].set_axis(column.index).drop(columns=[*_CELL, "same", "se"])
+    table = same.rename(columns={"value": "kappa"}).assign(
+        kappa_other=means.value[column[False]],
+        content=content.value,
+        content_lo=content_lo,
+        content_hi=content_hi,
+    )
+    table = table.reset_index()
     fixed = table["kappa_other"].notna() & table["content"].isna()
     return table.assign(note=np.where(fixed, "image-independent", ""))
 

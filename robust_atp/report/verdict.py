@@ -25,7 +25,7 @@ class Verdict:
 
     @property
     def word(self) -> str:
-        """``more fragile``, ``more robust`` or ``not detectably different``, by the 95 % interval."""
+        """``more fragile``, ``more robust`` or ``not detectably different``, by the 95 % interval of X."""
         if self.excess is None:
             return "reference" if self.arm.pruner == "none" else "not tested"
         if self.excess["lo"] > 0:
@@ -54,7 +54,8 @@ class Verdict:
         lo, hi = points(self.excess["lo"]), points(self.excess["hi"])
         amount = f"{points(self.excess['value'])} points, 95 % interval {lo} to {hi}"
         remark = f"; {self.remark}" if self.remark else ""
-        return f"{self.arm.label}: {self.word} than unpruned under corruption ({amount}{remark})."
+        than = "from" if self.word.endswith("different") else "than"
+        return f"{self.arm.label} is {self.word} {than} the unpruned model ({amount}{remark})."
 
 
 def verdicts(analysis: Analysis) -> list[Verdict]:

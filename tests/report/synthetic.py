@@ -12,9 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute
 
+from robust_atp.data import load_dataset
+from robust_atp.interventions import intervene, pixel_hash
 from robust_atp.records import SCHEMA
+from robust_atp.sweep.plan import Intervention, Plan, Unit
+from robust_atp.sweep.store import Store
+from robust_atp.sweep.study_file import study_from_record
 
 GRID = 14
 N = GRID * GRID
@@ -49,12 +54,17 @@ def synthetic_records(
     questions: int = 4,
     severities: tuple[int, ...] = (1, 3, 5),
     seed: int = 0,
+    real_pictures: bool = False,
 ) -> pa.Table:
-    """One data set, two backbones, three arms, clean + two corruptions + two control images."""
+    """One data set, two backbones, three arms, clean + the truth's corruptions + two control images.
+
+    With ``real_pictures`` the hashes are those of the phantom's scenes; without, no picture has the hash.
+    """
     truth = truth or Truth()
     rng = np.random.default_rng(seed)
     conditions = [("clean", 0), ("blank", 0), ("shuffled", 0)]
     conditions += list(product(truth.drop_per_severity, severities))
+    hashes = _hashes(images, conditions) if real_pictures else _no_hashes(images, conditions)
     rows = []
     for backbone, half_gap in truth.half_gap.items():
         thresholds = _stratified(images, questions, rng)
@@ -70,10 +80,10 @@ def synthetic_records(
                         "study": "synthetic",
                         "unit": f"{backbone}-{intervention}-{severity}",
                         "backbone": backbone,
-                        "dataset": "phantom-vqa",
-                        "split": "val",
-                        "image_id": f"{image:04d}",
-                        "question_id": f"{image:04d}{question}",
+                        "dataset": "phantom",
+                        "split": "test",
+                        "image_id": str(image),
+                        "question_id": str(1000 * image + question),
                         "question": "what <b>shape</b> is left?",
                         "question_type": ("shape", "colour")[question // 2 % 2],
                         "answer_type": "other",
@@ -81,7 +91,7 @@ def synthetic_records(
                         "intervention": intervention,
                         "severity": severity,
                         "noise_seed": 0,
-                        "image_hash": f"{image}-{intervention}-{severity}",
+                        "image_hash": hashes[image, intervention, severity],
                         "pruner": pruner,
                         "keep": keep,
                         "tokens_total": N,
@@ -106,14 +116,50 @@ def synthetic_records(
 
 
 def write_study(folder: Path, records: pa.Table) -> Path:
-    """Lay records out as a finished study does: one Parquet file per unit and the resolved study beside them."""
-    for unit in records["unit"].unique().to_pylist():
-        part = records.filter(pa.compute.equal(records["unit"], unit))
-        path = folder / "units" / unit[:2] / f"{unit}.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(part, path)
-    (folder / "resolved.json").write_text(json.dumps({"name": "synthetic", "seed": 0}))
+    """Lay records out as a finished sweep does."""
+    study = study_from_record(
+        {
+            "name": "synthetic",
+            "backbones": records["backbone"].unique().to_pylist(),
+            "data": [{"name": "phantom", "split": "test", "images": len(records["image_id"].unique())}],
+            "grid": {"corruption": ["fog", "gaussian_noise"], "severity": [1, 3, 5], "pruner": ["atp"], "keep": 0.25},
+        }
+    )
+    units = {key: _unit(key, records.filter(pa.compute.equal(records["unit"], key))) for key in _keys(records)}
+    plan = Plan(study, (), (), tuple(unit for unit, _ in units.values()), records.num_rows, {"study": "synthetic"})
+    store = Store(folder)
+    store.prepare(plan)
+    for unit, rows in units.values():
+        store.publish(unit, rows, seconds=1.0)
     return folder
+
+
+def _keys(records: pa.Table) -> list[str]:
+    return records["unit"].unique().to_pylist()
+
+
+def _unit(key: str, rows: pa.Table) -> tuple[Unit, pa.Table]:
+    first = rows.slice(0, 1).to_pylist()[0]
+    intervention = Intervention(first["intervention"], first["severity"])
+    images = tuple(rows["image_id"].unique().to_pylist())
+    return Unit(key, first["backbone"], first["dataset"], first["split"], images, intervention), rows
+
+
+def _hashes(images: int, conditions: list[tuple[str, int]]) -> dict[tuple[int, str, int], str]:
+    scenes = load_dataset({"name": "phantom", "split": "test", "images": images})
+    return {
+        (image, name, severity): pixel_hash(
+            intervene(
+                scenes.image(str(image)), name, severity=severity, noise_seed=0,
+                study_seed=0, dataset="phantom", image_id=str(image),
+            )  # fmt: skip
+        )
+        for image, (name, severity) in product(range(images), conditions)
+    }
+
+
+def _no_hashes(images: int, conditions: list[tuple[str, int]]) -> dict[tuple[int, str, int], str]:
+    return {(image, *condition): "" for image, condition in product(range(images), conditions)}
 
 
 def _stratified(images: int, questions: int, rng: np.random.Generator) -> np.ndarray:

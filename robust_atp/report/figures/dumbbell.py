@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from robust_atp.report.arms import arms_of, rows_of
+from robust_atp.report.arms import Arm, arms_of, rows_of
 from robust_atp.report.figures.style import INK, Look, journal_style, looks
 
 
@@ -17,12 +17,12 @@ def dumbbell(
     quantities: Mapping[str, str],
     label: str,
     *,
-    notes: Mapping[tuple[Any, ...], str] | None = None,
+    notes: Mapping[tuple[str, Arm], str] | None = None,
 ) -> Figure:
     """Draw the named ``quantities`` of each arm as marks on a line, one block of lines per backbone.
 
     ``quantities`` maps values of the column ``quantity`` to words for the legend; the first is a filled mark,
-    the others are open. ``notes`` maps (backbone, *arm) to a text at the right end of its line.
+    the others are open. ``notes`` maps (backbone, arm) to a text at the right end of its line.
     """
     backbones = list(dict.fromkeys(table["backbone"]))
     arms = arms_of(table)
@@ -41,7 +41,7 @@ def dumbbell(
             panel.grid(visible=False, axis="y")
             for y, arm in enumerate(arms):
                 _line(panel, y, rows_of(rows, arm), list(quantities), look[arm.pruner])
-                note = (notes or {}).get((backbone, *arm), "")
+                note = (notes or {}).get((backbone, arm), "")
                 panel.annotate(note, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=8)
         panels[-1].set_xlabel(label)
         handles = [Line2D([], [], **_mark(i, INK), label=text) for i, text in enumerate(quantities.values())]

@@ -1,0 +1,130 @@
+"""From a folder of records to a folder that can be read, checked and cited."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robust_atp.errors import UserError
+from robust_atp.probes.probe import PROBES
+from robust_atp.report.analysis import Analysis, analyse
+from robust_atp.report.citation import cff
+from robust_atp.report.facts import environment, limitations, records_digest, scale
+from robust_atp.report.figures.style import png, svg
+from robust_atp.report.illustrations import Illustration, illustrations
+from robust_atp.report.manifest import MANIFEST, hashes, manifest
+from robust_atp.report.overlays import overlays
+from robust_atp.report.page import Shown, render, show
+from robust_atp.report.summary import summary
+from robust_atp.report.verdict import verdicts
+
+if TYPE_CHECKING:
+    from robust_atp.sweep.results import Results
+
+_SECTION_OF_PROBE = {
+    "control-images": "controls",
+    "background-gap": "background",
+    "kept-token-recall": "recall",
+}
+
+
+class _Folder:
+    """Writes files below a folder and remembers them: what an earlier report left there is not ours to list."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.files: list[Path] = []
+
+    def write(self, name: str, content: str | bytes) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        self.files.append(path)
+
+
+def build_report(results: "Results", out: Path, command: str = "robust-atp report") -> Path:
+    """Write report.html, summary.json, tables/, figures/, CITATION.cff and manifest.json; return the page.
+
+    The same records give the same bytes everywhere, but for what manifest.json and the page say of the machine.
+    Pictures that are not here are left out, and the page says so.
+    """
+    folder, analysis, about = _Folder(out), analyse(results), _about(results)
+    for name, table in analysis.tables().items():
+        folder.write(f"tables/{name}.csv", table.to_csv(index=False, float_format="%.10g"))
+    shown, missing = _draw(results, analysis, folder)
+    page = render(
+        study=results.study.name,
+        verdicts=verdicts(analysis),
+        figures=shown,
+        tables=analysis.tables(),
+        missing=missing | _empty_probes(analysis),
+        scale=scale(results),
+        facts=_facts(results, about),
+        limitations=limitations(results),
+        manifest=about,
+        command=command,
+    )
+    folder.write("report.html", page)
+    folder.write("summary.json", _json({"result_id": about["result_id"], **summary(analysis)}))
+    folder.write("CITATION.cff", cff(about))
+    folder.write(MANIFEST, _json(about | {"files": hashes(out, folder.files)}))
+    return out / "report.html"
+
+
+def _about(results: "Results") -> dict[str, Any]:
+    return manifest(
+        study=results.study.name,
+        identity=json.loads((results.folder / "identity.json").read_bytes()),
+        digest=records_digest(results),
+        scale=scale(results),
+        environment=environment(results.files()),
+        analysis={"draws": 2000, "seed": 0, "level": 0.95, "cluster": "image"},
+    )
+
+
+def _draw(
+    results: "Results", analysis: Analysis, folder: _Folder
+) -> tuple[list[Shown], dict[str, str]]:
+    """Write every figure as SVG and PNG; say of the pictures if they cannot be had."""
+    shown, missing = [_write(figure, folder) for figure in illustrations(analysis)], {}
+    try:
+        shown += [_write(figure, folder) for figure in overlays(results, analysis)]
+    except UserError as error:
+        missing["overlays"] = f"Kept-token overlays need the pictures of the study: {error}"
+    return shown, missing
+
+
+def _write(illustration: Illustration, folder: _Folder) -> Shown:
+    vector, pixels = svg(illustration.figure), png(illustration.figure)
+    folder.write(f"figures/{illustration.name}.svg", vector)
+    folder.write(f"figures/{illustration.name}.png", pixels)
+    return show(illustration, vector, pixels)
+
+
+def _empty_probes(analysis: Analysis) -> dict[str, str]:
+    return {
+        _SECTION_OF_PROBE.get(
+            name, "probes"
+        ): f"The probe {name} found nothing to measure: it needs {PROBES.get(name).needs}."
+        for name, table in analysis.probes.items()
+        if table.empty
+    }
+
+
+def _facts(results: "Results", about: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    study = results.study
+    return {
+        "study": dict(_study_facts(study)),
+        "records": about["environment"]["records"],
+        "analysis": about["environment"]["analysis"],
+    }
+
+
+def _study_facts(study: Any) -> Iterator[tuple[str, str]]:
+    document = study.model_dump(mode="json")
+    for key, value in document.items():
+        yield key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _json(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"

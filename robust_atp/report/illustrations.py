@@ -1,0 +1,211 @@
+"""Every figure of a report, with the caption that says what it shows and how much stands behind it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from robust_atp.query import POPULATION
+from robust_atp.report.analysis import Analysis
+from robust_atp.report.arms import Arm, arms_of
+from robust_atp.report.figures.dumbbell import dumbbell
+from robust_atp.report.figures.frontier import frontier
+from robust_atp.report.figures.heatmap import excess_heatmap
+from robust_atp.report.figures.severity import severity_curves
+from robust_atp.report.figures.style import points
+
+Population = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Illustration:
+    """A figure with its words. ``name`` is its file name without ending; ``section`` where the page puts it."""
+
+    name: str
+    section: str
+    title: str
+    caption: str
+    figure: Figure
+    photographs: bool = False
+
+
+def illustrations(analysis: Analysis) -> Iterator[Illustration]:
+    """Draw all figures that need no pictures, backbone by backbone, the main budget first."""
+    for population in _populations(analysis.overview):
+        for keep in budgets(analysis.overview):
+            yield from _at_budget(analysis, population, keep)
+        yield from _frontier(analysis, population)
+    yield from _probes(analysis)
+
+
+def budgets(table: pd.DataFrame) -> list[float]:
+    """Keep ratios of the pruned arms, the middle one first: the mildest and the harshest say least."""
+    found = sorted({arm.keep for arm in arms_of(table) if arm.pruner != "none"}, reverse=True)
+    return sorted(found, key=lambda keep: abs(found.index(keep) - len(found) // 2))
+
+
+def _populations(table: pd.DataFrame) -> list[Population]:
+    return list(table[list(POPULATION)].drop_duplicates().itertuples(index=False, name=None))
+
+
+def _of(table: pd.DataFrame, population: Population, keep: float | None = None) -> pd.DataFrame:
+    """Rows of one population; with ``keep``, those of the unpruned model and of that budget."""
+    mine = (table[list(POPULATION)] == list(population)).all(axis=1)
+    if keep is not None:
+        mine &= (table["pruner"] == "none") | (table["keep"] == keep)
+    return table[mine]
+
+
+def _at_budget(analysis: Analysis, population: Population, keep: float) -> Iterator[Illustration]:
+    where, stem = _place(population, keep)
+    accuracy = _of(analysis.accuracy, population, keep)
+    curves = accuracy[(accuracy["severity"] > 0) | (accuracy["intervention"] == "clean")]
+    if (curves["severity"] > 0).any():
+        blind = accuracy[(accuracy["pruner"] == "none") & (accuracy["intervention"] == "blank")]["value"]
+        yield Illustration(
+            f"severity_{stem}",
+            "curves",
+            f"Accuracy as the image degrades: {where}",
+            f"Bands are 95 % image-clustered bootstrap intervals of each curve ({_counts(curves)}). All arms answer "
+            "the same questions about the same pixels, so differences between curves are known better than the "
+            "bands suggest: the next figure has them.",
+            severity_curves(
+                curves,
+                "accuracy (%)",
+                floor=None if blind.empty else float(blind.iloc[0]),
+                floor_label="unpruned on a blank image",
+            ),
+        )
+    excess = _of(analysis.excess_drop, population, keep)
+    if len(excess):
+        yield Illustration(
+            f"excess_{stem}",
+            "excess",
+            f"Extra points lost under corruption: {where}",
+            "Drop of the pruned model from clean to corrupted minus the same drop of the unpruned model, in points. "
+            "Bold with a dot: different from 0 at 5 % after step-down maxT over the cells of the arm "
+            f"({_counts(excess)}).",
+            excess_heatmap(excess),
+        )
+    stability = _of(analysis.kept_token_stability, population, keep)
+    if len(stability):
+        yield Illustration(
+            f"stability_{stem}",
+            "stability",
+            f"Do the same tokens stay? {where}",
+            "Cohen's κ between the tokens kept on the clean and on the corrupted image: 1 the same set, 0 chance. "
+            "Dotted: κ with the corrupted version of another image, which is what a preference for positions alone "
+            f"would give ({_counts(stability)}).",
+            severity_curves(
+                stability, "κ with the clean set", value="kappa", scale=1.0,
+                reference="kappa_other", reference_label="another image",
+            ),
+        )  # fmt: skip
+    recall = analysis.probes["kept-token-recall"]
+    recall = _with_floor(_of(recall, population, keep))
+    if len(recall):
+        yield Illustration(
+            f"recall_{stem}",
+            "recall",
+            f"Do the tokens on the objects stay? {where}",
+            "Share of the object patches that are kept. Dotted: what a random set of the same size keeps on average "
+            f"({_counts(recall)}).",
+            severity_curves(
+                recall, "object patches kept (%)", reference="floor", reference_label="expected at random"
+            ),
+        )
+
+
+def _frontier(analysis: Analysis, population: Population) -> Iterator[Illustration]:
+    where, stem = _place(population)
+    overview = _of(analysis.overview, population)
+    yield Illustration(
+        f"frontier_{stem}",
+        "frontier",
+        f"What a token buys: {where}",
+        "Accuracy against visual tokens, with 95 % image-clustered bootstrap intervals. The level is the unpruned "
+        f"model ({_counts(overview)}).",
+        frontier(overview),
+    )
+
+
+def _probes(analysis: Analysis) -> Iterator[Illustration]:
+    for (dataset, split), gap in analysis.probes["background-gap"].groupby(["dataset", "split"]):
+        clean = gap[gap["intervention"] == "clean"]
+        both = clean[clean["quantity"] != "gap"]
+        yield Illustration(
+            f"background_gap_{_slug(dataset, split)}",
+            "background",
+            f"Does the answer lean on the background? {dataset}",
+            "Accuracy on clean images where the background suggests the right answer and where it suggests a wrong "
+            f"one, with 95 % bootstrap intervals; at the right the gap in points ({_counts(both)}). A model that "
+            "ignores the background has no gap.",
+            dumbbell(
+                both,
+                {"aligned": "background suggests the answer", "conflict": "background suggests another"},
+                "accuracy (%)",
+                notes=_gaps(clean[clean["quantity"] == "gap"]),
+            ),
+        )
+    for (dataset, split), blind in analysis.probes["control-images"].groupby(["dataset", "split"]):
+        rows = pd.concat([_clean_accuracy(analysis.accuracy, dataset, split), _blind(blind)])
+        kinds = {name: f"{name} image" for name in ("clean", *sorted(set(rows["quantity"]) - {"clean"}))}
+        yield Illustration(
+            f"control_images_{_slug(dataset, split)}",
+            "controls",
+            f"What is answered without looking? {dataset}",
+            "Accuracy on the clean image and on control images that show nothing of what is asked, with 95 % "
+            f"bootstrap intervals ({_counts(rows)}).",
+            dumbbell(rows, kinds, "accuracy (%)"),
+        )
+
+
+def _with_floor(recall: pd.DataFrame) -> pd.DataFrame:
+    """Recall with its random expectation beside it; the unpruned model, which keeps everything, is left out."""
+    keys = ["pruner", "keep", "position_policy", "intervention", "severity"]
+    rows = recall[recall["pruner"] != "none"]
+    floor = rows[rows["quantity"] == "floor"].set_index(keys)["value"].rename("floor")
+    return rows[rows["quantity"] == "recall"].join(floor, on=keys)
+
+
+def _clean_accuracy(accuracy: pd.DataFrame, dataset: str, split: str) -> pd.DataFrame:
+    rows = accuracy[(accuracy["dataset"] == dataset) & (accuracy["split"] == split)]
+    return rows[rows["intervention"] == "clean"].assign(quantity="clean")
+
+
+def _blind(table: pd.DataFrame) -> pd.DataFrame:
+    rows = table[table["quantity"] == "blind accuracy"]
+    return rows.assign(quantity=rows["intervention"])
+
+
+def _gaps(gap: pd.DataFrame) -> dict[tuple[str, Arm], str]:
+    return {
+        (row.backbone, Arm(row.pruner, row.keep, row.position_policy)):
+            f"{points(row.value, 0)}  [{points(row.lo, 0)}, {points(row.hi, 0)}]"
+        for row in gap.itertuples()
+    }  # fmt: skip
+
+
+def _counts(table: pd.DataFrame) -> str:
+    """``n = 200 questions on 50 images each``, or the range where cells differ."""
+    return f"n = {_span(table['n'])} questions on {_span(table['images'])} images per estimate"
+
+
+def _span(counts: pd.Series) -> str:
+    lowest, highest = int(counts.min()), int(counts.max())
+    return f"{lowest:,}" if lowest == highest else f"{lowest:,}–{highest:,}"
+
+
+def _place(population: Population, keep: float | None = None) -> tuple[str, str]:
+    backbone, dataset, split = population
+    if keep is None:
+        return f"{backbone} on {dataset}", _slug(backbone, dataset, split)
+    share = f"{100 * keep:.3g}"
+    return f"{backbone} on {dataset}, {share} % of tokens kept", _slug(
+        backbone, dataset, split, f"keep{share}"
+    )
+
+
+def _slug(*parts: str) -> str:
+    return "_".join("".join(c if c.isalnum() or c in "-." else "-" for c in part) for part in parts)

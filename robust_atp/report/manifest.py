@@ -1,0 +1,50 @@
+"""What makes a result citable: content hashes of its records and files, and everything they depend on."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "manifest.json"
+
+
+def result_id(identity: Mapping[str, Any], digest: str) -> str:
+    """Short name of a result: the hash of what decides the records and of the records themselves."""
+    content = json.dumps([identity, digest], sort_keys=True, separators=(",", ":"))
+    return f"ra-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def manifest(
+    *,
+    study: str,
+    identity: Mapping[str, Any],
+    digest: str,
+    scale: Mapping[str, int],
+    environment: Mapping[str, Any],
+    analysis: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Everything about a report but its files; ``add_files`` completes it once they are written."""
+    return {
+        "schema_version": 1,
+        "result_id": result_id(identity, digest),
+        "study": study,
+        "tool": {"name": "robust-atp", "version": version("robust-atp")},
+        "identity": dict(identity),
+        "records": {"digest": digest, **scale},
+        "environment": dict(environment),
+        "analysis": dict(analysis),
+    }
+
+
+def hashes(folder: Path, paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """Name, size and SHA-256 of files, in the order of their names relative to ``folder``."""
+    return [
+        {
+            "path": path.relative_to(folder).as_posix(),
+            "bytes": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        for path in sorted(paths)
+    ]

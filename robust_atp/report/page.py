@@ -1,0 +1,111 @@
+"""The page: one HTML file that needs nothing else."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from robust_atp.report.figures.style import points
+from robust_atp.report.illustrations import Illustration
+from robust_atp.report.verdict import Verdict
+
+# A longer table is left to its CSV file: a page of ten thousand rows is no page.
+_ROWS_SHOWN = 400
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An illustration as the page embeds it."""
+
+    section: str
+    title: str
+    caption: str
+    source: str  # data: URI
+
+
+def render(
+    *,
+    study: str,
+    verdicts: Sequence[Verdict],
+    figures: Sequence[Shown],
+    tables: Mapping[str, pd.DataFrame],
+    missing: Mapping[str, str],
+    scale: Mapping[str, int],
+    facts: Mapping[str, Mapping[str, Any]],
+    limitations: Sequence[str],
+    manifest: Mapping[str, Any],
+    command: str,
+) -> str:
+    """Fill the template. Everything is escaped: questions and answers are other people's text.
+
+    ``missing`` maps sections that stay empty to the reason.
+    """
+    environment = Environment(
+        loader=PackageLoader("robust_atp.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": _percent, "points": points, "cell": _cell, "words": _words}
+    sections: dict[str, list[Shown]] = {}
+    for figure in figures:
+        sections.setdefault(figure.section, []).append(figure)
+    populations: dict[tuple[str, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        populations.setdefault((verdict.backbone, verdict.dataset), []).append(verdict)
+    return environment.get_template("report.html.j2").render(
+        study=study,
+        populations=populations,
+        sentences=[v.sentence for v in verdicts if v.sentence and not v.arm.is_control],
+        axis=_Axis.over(verdicts),
+        sections=sections,
+        tables={name: table for name, table in tables.items() if 0 < len(table) <= _ROWS_SHOWN},
+        missing=missing,
+        scale=scale,
+        facts=facts,
+        limitations=limitations,
+        manifest=manifest,
+        command=command,
+    )
+
+
+def show(illustration: Illustration, svg: bytes, png: bytes) -> Shown:
+    """Embed vectors where the figure has only lines and text, pixels where it holds photographs."""
+    kind, content = ("png", png) if illustration.photographs else ("svg+xml", svg)
+    source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    return Shown(illustration.section, illustration.title, illustration.caption, source)
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """Positions in per cent on the little interval plot in the verdict table, the same for all rows."""
+
+    limit: float
+
+    @classmethod
+    def over(cls, verdicts: Sequence[Verdict]) -> "_Axis":
+        ends = [abs(v.excess[end]) for v in verdicts if v.excess is not None for end in ("lo", "hi")]
+        finite = [end for end in ends if np.isfinite(end)]
+        return cls(max(finite, default=0.0) * 1.08 or 1.0)
+
+    def at(self, share: float) -> float:
+        return round(50 + 50 * share / self.limit, 2) if np.isfinite(share) else 50.0
+
+
+def _percent(share: float) -> str:
+    return "–" if np.isnan(share) else f"{100 * share:.1f}"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:.4g}".replace("-", "−")
+    return str(value)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
