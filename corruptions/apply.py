@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 
 from corruptions.errors import CorruptionError
-from corruptions.images import RGB, like, to_rgb
+from corruptions.images import RGB, ImageKind, like, to_rgb
 from corruptions.registry import SEVERITIES, Corruption, find
 from corruptions.streams import random_stream
 
 
-def corrupt(image: Any, name: str | Corruption, severity: int, seed: int = 0, key: str | int = "") -> Any:
+def corrupt(
+    image: ImageKind, name: str | Corruption, severity: int, seed: int = 0, key: str | int = ""
+) -> ImageKind:
     """Return a corrupted copy of ``image``, of the same kind and size.
 
     ``image``: uint8 array [H, W, 3] or PIL image, at least 32 px on both sides; other colour modes are
@@ -35,14 +37,15 @@ def corrupt(image: Any, name: str | Corruption, severity: int, seed: int = 0, ke
         raise CorruptionError(
             f"severity must be 0 (unchanged) to {SEVERITIES}, got {level}   (nearest: {closest})"
         )
+    if not isinstance(key, str | int | np.integer):
+        raise CorruptionError(f"key must be the id of the sample, a string or an integer, got {key!r}")
+    rng = random_stream(_integer("seed", seed), str(key), corruption.name, corruption.version)
     pixels = to_rgb(image)  # [H, W, 3]
     if level == 0:
         return like(pixels.copy(), image)
     parameters = corruption.parameters(level)
     if corruption.random:
-        parameters["rng"] = random_stream(
-            _integer("seed", seed), str(key), corruption.name, corruption.version
-        )
+        parameters["rng"] = rng
     return like(_checked(corruption.apply(pixels, **parameters), pixels, corruption), image)
 
 

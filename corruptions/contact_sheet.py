@@ -1,12 +1,11 @@
 """All corruptions of one image on one page, to be looked at."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
 from corruptions.apply import corrupt
-from corruptions.images import to_rgb
+from corruptions.images import RGB, to_rgb
 from corruptions.registry import SEVERITIES
 from corruptions.registry import names as list_names
 
@@ -15,7 +14,7 @@ TEXT = 14  # px
 
 
 def contact_sheet(
-    image: Any,
+    image: RGB | Image.Image,
     names: Sequence[str] | None = None,
     severities: Sequence[int] = tuple(range(SEVERITIES + 1)),
     *,
@@ -25,14 +24,12 @@ def contact_sheet(
 ) -> Image.Image:
     """Return a page with one row per corruption (all 19 if ``names`` is None) and one column per severity.
 
-    ``image`` is corrupted at its own size and shown with its longer side at most ``side`` px: resampling before
-    the corruption would show another severity than the one that is measured.
+    ``image`` is corrupted at its own size and shown with its longer side at most ``side`` px: resampling
+    before the corruption would show another severity than the one that is measured.
     """
     names = list_names("all") if names is None else names
     original = Image.fromarray(to_rgb(image))
-    cells = [
-        [corrupt(original, name, severity, seed=seed, key=key) for severity in severities] for name in names
-    ]
+    cells = [[corrupt(original, name, level, seed=seed, key=key) for level in severities] for name in names]
     shrink = min(1, side / max(original.size))
     width, height = (max(1, round(length * shrink)) for length in original.size)
 

@@ -1,7 +1,7 @@
 """Images on their way in and out: one canonical form inside, the caller's kind outside."""
 
 import warnings
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from PIL import Image
 from corruptions.errors import ConversionWarning, CorruptionError
 
 RGB: TypeAlias = NDArray[np.uint8]  # [H, W, 3]
+ImageKind = TypeVar("ImageKind", RGB, Image.Image)
 
 # Below this the severity tables, which were tuned at 224 px, leave nothing of the image.
 MIN_SIDE = 32
@@ -36,7 +37,7 @@ def to_rgb(image: Any) -> RGB:
     return pixels
 
 
-def like(pixels: RGB, original: Any) -> Any:
+def like(pixels: RGB, original: ImageKind) -> ImageKind:
     """Return ``pixels`` as the kind that ``original`` is: PIL image or array."""
     return Image.fromarray(pixels) if isinstance(original, Image.Image) else pixels
 
