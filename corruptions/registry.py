@@ -9,6 +9,7 @@ from functools import lru_cache
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
+from corruptions.catalogue import BUILT_IN, COMMON, EXTRA, FAMILIES
 from corruptions.errors import CorruptionError, nearest
 from corruptions.images import RGB
 from corruptions.sources import load_source
@@ -16,33 +17,6 @@ from corruptions.sources import load_source
 SEVERITIES = 5
 ENTRY_POINTS = "robust_atp.corruptions"
 
-# Name -> module below ``corruptions``. A new type of our own is one file and one line here; the order is that
-# of ImageNet-C, which tables and figures follow.
-COMMON = {
-    "gaussian_noise": "noise",
-    "shot_noise": "noise",
-    "impulse_noise": "noise",
-    "defocus_blur": "blur",
-    "glass_blur": "blur",
-    "motion_blur": "blur",
-    "zoom_blur": "blur",
-    "snow": "weather",
-    "frost": "weather",
-    "fog": "weather",
-    "brightness": "weather",
-    "contrast": "digital",
-    "elastic_transform": "digital",
-    "pixelate": "digital",
-    "jpeg_compression": "digital",
-}
-EXTRA = {
-    "speckle_noise": "noise",
-    "gaussian_blur": "blur",
-    "spatter": "weather",
-    "saturate": "digital",
-}
-BUILT_IN = COMMON | EXTRA
-FAMILIES = tuple(dict.fromkeys(COMMON.values()))
 SUBSETS = ("common", "extra", "all", *FAMILIES, "registered")
 
 Function = TypeVar("Function", bound=Callable[..., RGB])
@@ -125,7 +99,7 @@ def find(name: str) -> Corruption:
     if not isinstance(name, str):
         raise CorruptionError(f"corruption name must be a string, got {name!r}")
     if name not in _registered and name in BUILT_IN:
-        importlib.import_module(f"{__package__}.{BUILT_IN[name]}")
+        _import_built_in(name)
     if name in _registered:
         return _registered[name]
     reference = name if ":" in name else _installed().get(name)
@@ -153,6 +127,19 @@ def names(subset: str = "common") -> list[str]:
     if subset == "registered":
         return [*BUILT_IN, *sorted((_registered.keys() | _installed().keys()) - BUILT_IN.keys())]
     raise CorruptionError(f"subset '{subset}' is not one of: {', '.join(SUBSETS)}{nearest(subset, SUBSETS)}")
+
+
+def _import_built_in(name: str) -> None:
+    try:
+        importlib.import_module(f"{__package__}.{BUILT_IN[name]}")
+    except ImportError as error:
+        if error.name not in ("cv2", None):
+            raise
+        # On a server without libGL the wheel opencv-python, which imagecorruptions brings, fails like this.
+        raise CorruptionError(
+            f"corruption '{name}' needs OpenCV, which does not import: {error}; without a display use "
+            "pip install --force-reinstall --no-deps opencv-python-headless"
+        ) from error
 
 
 def _check(corruption: Corruption) -> None:

@@ -4,6 +4,7 @@ import pytest
 import skimage.data
 
 from corruptions import registry
+from corruptions.catalogue import BUILT_IN
 
 
 @pytest.fixture(scope="session")
@@ -15,9 +16,8 @@ def photo():
 @pytest.fixture
 def empty_registry(monkeypatch):
     """Our own types only, whatever a test registers."""
-    for name in registry.BUILT_IN:
-        registry.find(name)  # else the modules would register into the copy and be missing afterwards
-    ours = {name: registry.find(name) for name in registry.BUILT_IN}
+    # Found before the patch, or their modules would register into the copy and be missing afterwards.
+    ours = {name: registry.find(name) for name in BUILT_IN}
     monkeypatch.setattr(registry, "_registered", ours)
 
 

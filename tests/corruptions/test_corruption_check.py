@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import re
 
 import numpy as np
 import pytest
@@ -83,7 +84,7 @@ def test_a_broken_rule_is_found(function, broken, problem):
     }
     assert list(verdicts) == list(RULES)
     assert not verdicts[broken].passed
-    assert np.any([__import__("re").search(problem, verdicts[broken].problem)])
+    assert re.search(problem, verdicts[broken].problem)
 
 
 def test_a_name_is_looked_up():

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -115,7 +116,7 @@ def test_another_process_makes_the_same_bytes(noise_image, tmp_path):
         "np.random.seed(99); random.seed(99)\n"
         "print(contract.fingerprint(np.load(sys.argv[1])))\n"
     )
-    here = str(__import__("pathlib").Path(__file__).parent)
+    here = str(Path(__file__).parent)
     other = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "image.npy"), here, *sys.path],
         env={"PYTHONHASHSEED": "12345", "PATH": ""},

@@ -6,6 +6,7 @@ import pytest
 
 import corruptions
 from corruptions import Corruption, CorruptionError, corrupt, names, register, registry
+from corruptions.catalogue import BUILT_IN
 from corruptions.registry import find
 
 LEVELS = {"level": [1, 2, 3, 4, 5]}
@@ -32,7 +33,7 @@ def test_subsets_are_those_of_imagecorruptions():
 
 
 def test_built_in_types_are_where_the_table_says():
-    for name, module in registry.BUILT_IN.items():
+    for name, module in BUILT_IN.items():
         corruption = find(name)
         assert (corruption.name, corruption.family) == (name, module)
         assert corruption.summary.endswith(".")
@@ -43,6 +44,19 @@ def test_listing_names_imports_no_image_code():
     script = "import sys, corruptions; corruptions.names('registered'); print('cv2' in sys.modules)"
     listed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert listed.stdout.strip() == "False"
+
+
+def test_a_machine_without_opencv_is_told_what_to_install():
+    script = (
+        "import sys; sys.modules['cv2'] = None\n"
+        "import numpy as np; from corruptions import corrupt\n"
+        "image = np.zeros((32, 32, 3), np.uint8)\n"
+        "corrupt(image, 'gaussian_noise', 3)\n"
+        "corrupt(image, 'fog', 3)"
+    )
+    failed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "CorruptionError: corruption 'fog' needs OpenCV" in failed.stderr
+    assert "opencv-python-headless" in failed.stderr
 
 
 @pytest.mark.usefixtures("empty_registry")

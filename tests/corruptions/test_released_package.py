@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import skimage.data
 from corruption_oracle import released
+from scipy.stats import ks_2samp
 
 from corruptions import corrupt, names
 from corruptions.images import to_rgb
@@ -97,8 +98,6 @@ def test_distributions(name, photo):
     The mean and the standard deviation of (corrupted − clean) are compared by Kolmogorov and Smirnov's test. The
     seeds are fixed, so this passes or fails for good; p < 0.001 is the level at which it fails.
     """
-    from scipy.stats import ks_2samp
-
     image = photo[20:52, 30:70]
     ours = np.stack([corrupt(image, name, 3, key=key) for key in range(40)]).astype(float) - image
     theirs = np.stack(
