@@ -1,4 +1,4 @@
-"""Image files to pixels, and the data sets whose images are files in one folder."""
+"""Image files to pixels and back."""
 
 from pathlib import Path
 
@@ -22,6 +22,15 @@ def read_rgb(path: Path) -> np.ndarray:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         # Pillow reports damaged files as any of these (SyntaxError for a broken PNG).
         raise UserError(f"image file cannot be decoded: {path} ({error})") from error
+
+
+def write_rgb(image: np.ndarray | Image.Image, path: Path) -> None:
+    """Write pixels to an image file; ``UserError`` naming the file for an unknown suffix or a full disk."""
+    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    try:
+        picture.save(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"image file cannot be written: {path} ({error})") from error
 
 
 def _neighbour(path: Path) -> str:

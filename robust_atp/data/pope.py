@@ -50,9 +50,9 @@ class POPE:
 
     def __init__(self, config: POPEConfig) -> None:
         self.name, self.split = config.name, config.split
-        self.fingerprint = fingerprint(config.questions)
         self._config = config
         self._examples = by_image(_read(config.questions), config.limit)
+        self.fingerprint = fingerprint(config.questions)
 
     def examples(self) -> Sequence[Example]:
         """All questions, grouped by image, images in the order of the file."""

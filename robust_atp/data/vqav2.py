@@ -56,9 +56,9 @@ class VQAv2:
 
     def __init__(self, config: VQAv2Config) -> None:
         self.name, self.split = config.name, config.split
-        self.fingerprint = fingerprint(config.questions, config.annotations)
         self._config = config
         self._examples = by_image(_join(config.questions, config.annotations), config.limit)
+        self.fingerprint = fingerprint(config.questions, config.annotations)
 
     def examples(self) -> Sequence[Example]:
         """All questions, grouped by image, images in the order of the questions file."""

@@ -47,7 +47,7 @@ class Evaluator:
             with threads(self._study.threads):
                 records = self._worker.run(unit)
         except Exception as error:
-            log.exception("unit %s failed: %s", unit.key, unit)
+            log.warning("failed: %s: %s", unit, error)
             spent = isinstance(error, torch.OutOfMemoryError)
             reason = str(error) or type(error).__name__
             return Outcome(unit, reason=reason, details=traceback.format_exc(), spent=spent)

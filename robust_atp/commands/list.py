@@ -1,0 +1,78 @@
+"""List what a study file can name, one line each, and the columns of the records."""
+
+import argparse
+import inspect
+import json
+from collections.abc import Callable
+
+EXAMPLES = """examples:
+  robust-atp list corruptions
+  robust-atp list pruners --json"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``robust-atp list``."""
+    parser.add_argument("kind", choices=list(KINDS))
+    parser.add_argument("--json", action="store_true", help="print a JSON object of names and summaries")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print names and one-line summaries."""
+    listing = KINDS[arguments.kind]()
+    if arguments.json:
+        print(json.dumps(listing, indent=1, ensure_ascii=False))
+        return 0
+    width = max(map(len, listing), default=0)
+    for name, summary in listing.items():
+        print(f"{name:<{width}}  {summary}")
+    return 0
+
+
+def _corruptions() -> dict[str, str]:
+    from corruptions import names
+    from corruptions.registry import find
+
+    found = {name: find(name) for name in names("registered")}
+    return {name: f"{corruption.family}: {corruption.summary}" for name, corruption in found.items()}
+
+
+def _pruners() -> dict[str, str]:
+    from robust_atp.pruning import PRUNERS, build_pruner
+
+    return {name: build_pruner(name).summary for name in PRUNERS.names()}
+
+
+def _backbones() -> dict[str, str]:
+    from robust_atp.backbones import FAMILIES, SHIPPED
+
+    shipped = dict.fromkeys(SHIPPED, "ships with the package")
+    return shipped | {f"<{family}>": "any folder or hub id of this model_type" for family in FAMILIES.names()}
+
+
+def _datasets() -> dict[str, str]:
+    from robust_atp.data import DATASETS
+
+    modules = {name: inspect.getmodule(DATASETS.get(name)) for name in DATASETS.names()}
+    return {name: (inspect.getdoc(module) or "").partition("\n")[0] for name, module in modules.items()}
+
+
+def _probes() -> dict[str, str]:
+    from robust_atp.probes.probe import PROBES
+
+    return {name: PROBES.get(name).summary for name in PROBES.names()}
+
+
+def _columns() -> dict[str, str]:
+    from robust_atp.records import columns
+
+    return columns()
+
+
+KINDS: dict[str, Callable[[], dict[str, str]]] = {
+    "corruptions": _corruptions,
+    "pruners": _pruners,
+    "backbones": _backbones,
+    "datasets": _datasets,
+    "probes": _probes,
+    "columns": _columns,
+}

@@ -1,0 +1,62 @@
+"""Print what a study amounts to: axes, units, answers, and what is on disk already. Loads no model."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robust_atp.commands.study_arguments import add_study
+
+if TYPE_CHECKING:
+    from robust_atp.sweep.plan import Plan
+    from robust_atp.sweep.study import Study
+
+EXAMPLES = """examples:
+  robust-atp plan experiments/embedded.yaml
+  robust-atp plan experiments/embedded.yaml --set grid.severity=[5] --set data[0].images=12
+  robust-atp plan experiments/embedded.yaml --out runs/embedded"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``robust-atp plan``."""
+    add_study(parser)
+    parser.add_argument("--out", type=Path, metavar="DIR", help="also count what this folder holds already")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print the plan."""
+    from robust_atp.sweep.ingredients import plan_study
+    from robust_atp.sweep.store import Store
+    from robust_atp.sweep.study_file import load_study
+
+    study = load_study(arguments.study, arguments.settings)
+    plan = plan_study(study)
+    lines = dict(_axes(study, plan))
+    if arguments.out is not None:
+        lines["on disk"] = f"{len(Store(arguments.out).done(plan.units))} of {len(plan.units)} units"
+    for name, text in lines.items():
+        print(f"{name:<14}{text}")
+    return 0
+
+
+def _axes(study: "Study", plan: "Plan") -> Iterator[tuple[str, str]]:
+    from robust_atp.pruning import label
+
+    grid, count = study.grid, len(plan.interventions)
+    yield "study", study.name
+    yield (
+        "backbones",
+        ", ".join(f"{name} ({b['revision'][:12]})" for name, b in plan.identity["backbones"].items()),
+    )
+    yield "data", ", ".join(f"{config.name}/{config.split}" for config in study.data)
+    yield "corruptions", ", ".join(grid.corruption) or "none"
+    yield "severities", ", ".join(map(str, grid.severity))
+    yield "controls", ", ".join(grid.control) or "none"
+    yield "noise seeds", ", ".join(map(str, study.noise_seeds))
+    yield "arms", ", ".join(f"{label(arm.pruner, arm.options)} @ {arm.keep:g}" for arm in plan.arms)
+    yield "images", f"{len({(u.dataset, u.split, image) for u in plan.units for image in u.images})}"
+    yield (
+        "units",
+        f"{len(plan.units)}   (each up to {study.shard_images} images, one of {count} interventions)",
+    )
+    yield "answers", f"{plan.answers}   (each question x {count} interventions x {len(plan.arms)} arms)"

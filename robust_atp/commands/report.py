@@ -1,0 +1,22 @@
+"""``robust-atp report``: a readable, checkable and citable account of a study."""
+
+import argparse
+import shlex
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("folder", metavar="DIR", type=Path, help="folder of a study")
+    parser.add_argument("--out", type=Path, help="where to write (default: DIR/report)")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Build the report; the path of the page is what it prints."""
+    from robust_atp.report.build import build_report
+    from robust_atp.sweep.results import open_results
+
+    out = args.out or args.folder / "report"
+    command = ["robust-atp", "report", str(args.folder), *(["--out", str(args.out)] if args.out else [])]
+    print(build_report(open_results(args.folder), out, command=shlex.join(command)))
+    return 0
