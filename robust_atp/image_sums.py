@@ -83,4 +83,4 @@ def per_dataset(
         # One image without cells: enough to learn the columns.
         return summarise(ImageSums(rows[list(keys)], np.zeros((1, 0)), np.zeros((1, 0))))
     tables = pd.concat([summarise(ImageSums.of(block, keys)) for block in blocks])
-    return tables.sort_values(list(tables.columns.intersection(keys)), ignore_index=True)
+    return tables.sort_values([key for key in keys if key in tables], ignore_index=True)

@@ -1,7 +1,7 @@
 """SQL over records, whether they are a frame in memory or Parquet files too big for it."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import duckdb
 import pandas as pd
@@ -15,7 +15,7 @@ class Source(Protocol):
         """Run a query."""
 
 
-Records = pd.DataFrame | pa.Table | Source
+Records: TypeAlias = pd.DataFrame | pa.Table | Source
 
 # What a number can be about. The order is the order of columns and rows in every table.
 POPULATION = ("backbone", "dataset", "split")
@@ -31,11 +31,11 @@ ANSWERS = f"""
 
 def query(records: Records, sql: str) -> pd.DataFrame:
     """Run ``sql`` over the view ``records``. Rows come in no particular order unless ``sql`` gives one."""
-    if not isinstance(records, pd.DataFrame | pa.Table):
-        return records.table(sql)
-    with duckdb.connect() as connection:
-        connection.register("records", records)
-        return connection.sql(sql).df()
+    if isinstance(records, pd.DataFrame | pa.Table):
+        with duckdb.connect() as connection:
+            connection.register("records", records)
+            return connection.sql(sql).df()
+    return records.table(sql)
 
 
 def listed(columns: Sequence[str], table: str = "") -> str:

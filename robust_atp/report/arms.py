@@ -1,10 +1,18 @@
-"""Arms of a study: in which order they are shown, and what they are called."""
+"""What the rows of a table are about: populations and arms, their order and their names."""
 
 from typing import NamedTuple
 
 import pandas as pd
 
-from robust_atp.query import ARM
+from robust_atp.query import ARM, POPULATION
+
+
+class Population(NamedTuple):
+    """What is never pooled: one backbone on one split of one data set."""
+
+    backbone: str
+    dataset: str
+    split: str
 
 
 class Arm(NamedTuple):
@@ -36,6 +44,14 @@ def arms_of(table: pd.DataFrame) -> list[Arm]:
     )
 
 
-def rows_of(table: pd.DataFrame, arm: Arm) -> pd.DataFrame:
-    """Select the rows of one arm."""
-    return table[(table[list(ARM)] == list(arm)).all(axis=1)]
+def populations_of(table: pd.DataFrame) -> list[Population]:
+    """Distinct populations in the order of the table."""
+    rows = table[list(POPULATION)].drop_duplicates().itertuples(index=False, name=None)
+    return [Population(*row) for row in rows]
+
+
+def rows_of(table: pd.DataFrame, *subjects: Arm | Population) -> pd.DataFrame:
+    """Select the rows that are about all of ``subjects``."""
+    for subject in subjects:
+        table = table[(table[list(subject._fields)] == list(subject)).all(axis=1)]
+    return table

@@ -82,9 +82,7 @@ def _about(results: "Results") -> dict[str, Any]:
     )
 
 
-def _draw(
-    results: "Results", analysis: Analysis, folder: _Folder
-) -> tuple[list[Shown], dict[str, str]]:
+def _draw(results: "Results", analysis: Analysis, folder: _Folder) -> tuple[list[Shown], dict[str, str]]:
     """Write every figure as SVG and PNG; say of the pictures if they cannot be had."""
     shown, missing = [_write(figure, folder) for figure in illustrations(analysis)], {}
     try:

@@ -1,5 +1,7 @@
 """The headline: does pruning cost extra when the image is corrupted?"""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
@@ -34,8 +36,9 @@ def mean_excess_drop(records: Records) -> pd.DataFrame:
 def retention_gap(records: Records) -> pd.DataFrame:
     """The multiplicative twin of X: how much smaller a share of its clean accuracy an arm retains.
 
-    Mean over cells of A_unpruned,cs / A_unpruned,clean - A_arm,cs / A_arm,clean, per arm. An arm that answers little on clean images has little left to lose, which makes X small or negative
-    without any robustness; a verdict that this gap contradicts depends on the scale.
+    Mean over cells of A_unpruned,cs / A_unpruned,clean - A_arm,cs / A_arm,clean, per arm. An arm that answers
+    little on clean images has little left to lose, which makes X small or negative without any robustness; a
+    verdict that this gap contradicts depends on the scale.
     """
     keys = (*POPULATION, *ARM, *CONDITION)
     sums = query(
@@ -81,12 +84,14 @@ def _retention(sums: ImageSums) -> pd.DataFrame:
         whole = next((cells for arm, cells in retained.items() if arm[0] == "none"), None)
         for arm, cells in retained.items():
             if whole is not None and arm[0] != "none":
-                gap = means.map(
-                    lambda mean, arm=cells, whole=whole: _share(mean, *whole) - _share(mean, *arm)
-                )
+                gap = means.map(partial(_less_retained, whole=whole, arm=cells))
                 lo, hi = gap.interval(LEVEL)
                 rows.append((*population, *arm, float(gap.value), float(lo), float(hi)))
     return pd.DataFrame(rows, columns=[*POPULATION, *ARM, "value", "lo", "hi"])
+
+
+def _less_retained(mean: np.ndarray, whole: tuple[pd.Index, ...], arm: tuple[pd.Index, ...]) -> np.ndarray:
+    return _share(mean, *whole) - _share(mean, *arm)
 
 
 def _share(mean: np.ndarray, clean: pd.Index, corrupted: pd.Index) -> np.ndarray:

@@ -43,7 +43,7 @@ def scale(records: Records) -> dict[str, int]:
         FROM records
         """,
     )
-    return {name: int(value) for name, value in counts.iloc[0].items()}
+    return {str(name): int(value) for name, value in counts.iloc[0].items()}
 
 
 def limitations(records: Records) -> list[str]:

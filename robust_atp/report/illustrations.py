@@ -6,16 +6,13 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from robust_atp.query import POPULATION
 from robust_atp.report.analysis import Analysis
-from robust_atp.report.arms import Arm, arms_of
+from robust_atp.report.arms import Arm, Population, arms_of, populations_of, rows_of
 from robust_atp.report.figures.dumbbell import dumbbell
 from robust_atp.report.figures.frontier import frontier
 from robust_atp.report.figures.heatmap import excess_heatmap
 from robust_atp.report.figures.severity import severity_curves
 from robust_atp.report.figures.style import points
-
-Population = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -32,11 +29,12 @@ class Illustration:
 
 def illustrations(analysis: Analysis) -> Iterator[Illustration]:
     """Draw all figures that need no pictures, backbone by backbone, the main budget first."""
-    for population in _populations(analysis.overview):
+    for population in populations_of(analysis.overview):
         for keep in budgets(analysis.overview):
             yield from _at_budget(analysis, population, keep)
         yield from _frontier(analysis, population)
-    yield from _probes(analysis)
+    yield from _background_gap(analysis.probes["background-gap"])
+    yield from _control_images(analysis.accuracy)
 
 
 def budgets(table: pd.DataFrame) -> list[float]:
@@ -45,21 +43,15 @@ def budgets(table: pd.DataFrame) -> list[float]:
     return sorted(found, key=lambda keep: abs(found.index(keep) - len(found) // 2))
 
 
-def _populations(table: pd.DataFrame) -> list[Population]:
-    return list(table[list(POPULATION)].drop_duplicates().itertuples(index=False, name=None))
-
-
-def _of(table: pd.DataFrame, population: Population, keep: float | None = None) -> pd.DataFrame:
-    """Rows of one population; with ``keep``, those of the unpruned model and of that budget."""
-    mine = (table[list(POPULATION)] == list(population)).all(axis=1)
-    if keep is not None:
-        mine &= (table["pruner"] == "none") | (table["keep"] == keep)
-    return table[mine]
+def _at(table: pd.DataFrame, population: Population, keep: float) -> pd.DataFrame:
+    """Rows of one population that are about the unpruned model or about one budget."""
+    rows = rows_of(table, population)
+    return rows[(rows["pruner"] == "none") | (rows["keep"] == keep)]
 
 
 def _at_budget(analysis: Analysis, population: Population, keep: float) -> Iterator[Illustration]:
     where, stem = _place(population, keep)
-    accuracy = _of(analysis.accuracy, population, keep)
+    accuracy = _at(analysis.accuracy, population, keep)
     curves = accuracy[(accuracy["severity"] > 0) | (accuracy["intervention"] == "clean")]
     if (curves["severity"] > 0).any():
         blind = accuracy[(accuracy["pruner"] == "none") & (accuracy["intervention"] == "blank")]["value"]
@@ -77,7 +69,7 @@ def _at_budget(analysis: Analysis, population: Population, keep: float) -> Itera
                 floor_label="unpruned on a blank image",
             ),
         )
-    excess = _of(analysis.excess_drop, population, keep)
+    excess = _at(analysis.excess_drop, population, keep)
     if len(excess):
         yield Illustration(
             f"excess_{stem}",
@@ -88,7 +80,7 @@ def _at_budget(analysis: Analysis, population: Population, keep: float) -> Itera
             f"({_counts(excess)}).",
             excess_heatmap(excess),
         )
-    stability = _of(analysis.kept_token_stability, population, keep)
+    stability = _at(analysis.kept_token_stability, population, keep)
     if len(stability):
         yield Illustration(
             f"stability_{stem}",
@@ -103,7 +95,7 @@ def _at_budget(analysis: Analysis, population: Population, keep: float) -> Itera
             ),
         )  # fmt: skip
     recall = analysis.probes["kept-token-recall"]
-    recall = _with_floor(_of(recall, population, keep))
+    recall = _with_floor(_at(recall, population, keep))
     if len(recall):
         yield Illustration(
             f"recall_{stem}",
@@ -119,7 +111,7 @@ def _at_budget(analysis: Analysis, population: Population, keep: float) -> Itera
 
 def _frontier(analysis: Analysis, population: Population) -> Iterator[Illustration]:
     where, stem = _place(population)
-    overview = _of(analysis.overview, population)
+    overview = rows_of(analysis.overview, population)
     yield Illustration(
         f"frontier_{stem}",
         "frontier",
@@ -130,34 +122,41 @@ def _frontier(analysis: Analysis, population: Population) -> Iterator[Illustrati
     )
 
 
-def _probes(analysis: Analysis) -> Iterator[Illustration]:
-    for (dataset, split), gap in analysis.probes["background-gap"].groupby(["dataset", "split"]):
-        clean = gap[gap["intervention"] == "clean"]
-        both = clean[clean["quantity"] != "gap"]
+def _background_gap(gap: pd.DataFrame) -> Iterator[Illustration]:
+    for dataset, rows in gap[gap["intervention"] == "clean"].groupby("dataset"):
+        both = rows[rows["quantity"] != "gap"]
         yield Illustration(
-            f"background_gap_{_slug(dataset, split)}",
+            f"background_gap_{_slug(str(dataset))}",
             "background",
             f"Does the answer lean on the background? {dataset}",
-            "Accuracy on clean images where the background suggests the right answer and where it suggests a wrong "
-            f"one, with 95 % bootstrap intervals; at the right the gap in points ({_counts(both)}). A model that "
-            "ignores the background has no gap.",
+            "Accuracy on clean images where the background suggests the right answer and where it suggests a "
+            "wrong one, with 95 % bootstrap intervals; at the right the gap in points "
+            f"({_counts(both)}). A model that ignores the background has no gap.",
             dumbbell(
                 both,
                 {"aligned": "background suggests the answer", "conflict": "background suggests another"},
                 "accuracy (%)",
-                notes=_gaps(clean[clean["quantity"] == "gap"]),
+                notes=_gaps(rows[rows["quantity"] == "gap"]),
             ),
         )
-    for (dataset, split), blind in analysis.probes["control-images"].groupby(["dataset", "split"]):
-        rows = pd.concat([_clean_accuracy(analysis.accuracy, dataset, split), _blind(blind)])
-        kinds = {name: f"{name} image" for name in ("clean", *sorted(set(rows["quantity"]) - {"clean"}))}
+
+
+def _control_images(accuracy: pd.DataFrame) -> Iterator[Illustration]:
+    for dataset, rows in accuracy[accuracy["severity"] == 0].groupby("dataset"):
+        kinds = sorted(set(rows["intervention"]), key=lambda name: (name != "clean", name))
+        if len(kinds) < 2:
+            continue
         yield Illustration(
-            f"control_images_{_slug(dataset, split)}",
+            f"control_images_{_slug(str(dataset))}",
             "controls",
             f"What is answered without looking? {dataset}",
             "Accuracy on the clean image and on control images that show nothing of what is asked, with 95 % "
             f"bootstrap intervals ({_counts(rows)}).",
-            dumbbell(rows, kinds, "accuracy (%)"),
+            dumbbell(
+                rows.assign(quantity=rows["intervention"]),
+                {kind: f"{kind} image" for kind in kinds},
+                "accuracy (%)",
+            ),
         )
 
 
@@ -169,22 +168,13 @@ def _with_floor(recall: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["quantity"] == "recall"].join(floor, on=keys)
 
 
-def _clean_accuracy(accuracy: pd.DataFrame, dataset: str, split: str) -> pd.DataFrame:
-    rows = accuracy[(accuracy["dataset"] == dataset) & (accuracy["split"] == split)]
-    return rows[rows["intervention"] == "clean"].assign(quantity="clean")
-
-
-def _blind(table: pd.DataFrame) -> pd.DataFrame:
-    rows = table[table["quantity"] == "blind accuracy"]
-    return rows.assign(quantity=rows["intervention"])
-
-
 def _gaps(gap: pd.DataFrame) -> dict[tuple[str, Arm], str]:
-    return {
-        (row.backbone, Arm(row.pruner, row.keep, row.position_policy)):
-            f"{points(row.value, 0)}  [{points(row.lo, 0)}, {points(row.hi, 0)}]"
-        for row in gap.itertuples()
-    }  # fmt: skip
+    notes = {}
+    for population in populations_of(gap):
+        for arm in arms_of(rows_of(gap, population)):
+            value, lo, hi = rows_of(gap, population, arm)[["value", "lo", "hi"]].iloc[0]
+            notes[population.backbone, arm] = f"{points(value, 0)}  [{points(lo, 0)}, {points(hi, 0)}]"
+    return notes
 
 
 def _counts(table: pd.DataFrame) -> str:

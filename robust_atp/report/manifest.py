@@ -7,6 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from robust_atp.errors import UserError
+
 MANIFEST = "manifest.json"
 
 
@@ -48,3 +50,11 @@ def hashes(folder: Path, paths: Iterable[Path]) -> list[dict[str, Any]]:
         }
         for path in sorted(paths)
     ]
+
+
+def read_manifest(report: Path) -> dict[str, Any]:
+    """The manifest of a report; ``UserError`` if there is none."""
+    try:
+        return json.loads((report / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        raise UserError(f"{report} is not the folder of a report: it has no {MANIFEST}") from None

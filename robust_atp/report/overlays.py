@@ -5,13 +5,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from robust_atp.data.example import Dataset
+from robust_atp.errors import UserError, unknown
 from robust_atp.query import query
 from robust_atp.report.analysis import Analysis
 from robust_atp.report.figures.overlay import overlay
 from robust_atp.report.illustrations import Illustration, budgets
-from robust_atp.report.order import readable
+from robust_atp.report.order import by_family, readable
 from robust_atp.report.pictures import Picture, pictures
 
 if TYPE_CHECKING:
@@ -50,6 +52,29 @@ def overlays(results: "Results", analysis: Analysis) -> Iterator[Illustration]:
                     overlay({condition: _at(picture, keep) for condition, picture in shown.items()}),
                     photographs=True,
                 )
+
+
+def overlay_of(results: "Results", image_id: str, backbone: str) -> Figure:
+    """Draw one image for ``robust-atp show``: clean and every corruption at its highest severity, all arms.
+
+    ``UserError`` if the records do not know the image, or if its pixels are not here.
+    """
+    names = query(results, "SELECT DISTINCT backbone FROM records ORDER BY backbone")["backbone"].tolist()
+    if backbone not in names:
+        raise unknown("backbone", backbone, names)
+    worst = query(
+        results,
+        "SELECT intervention, max(severity) AS severity FROM records WHERE severity > 0 GROUP BY intervention",
+    ).set_index("intervention")["severity"]
+    conditions = [("clean", 0), *((name, int(worst[name])) for name in by_family(worst.index))]
+    for dataset in datasets(results):
+        if image_id in {example.image_id for example in dataset.examples()}:
+            shown = pictures(
+                results, dataset, backbone=backbone, image_id=image_id,
+                conditions=conditions, study_seed=results.study.seed,
+            )  # fmt: skip
+            return overlay(shown)
+    raise UserError(f"image '{image_id}' is in none of the study's data sets")
 
 
 def datasets(results: "Results") -> list[Dataset]:

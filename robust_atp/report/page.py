@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from robust_atp.report.arms import Population
 from robust_atp.report.figures.style import points
 from robust_atp.report.illustrations import Illustration
 from robust_atp.report.verdict import Verdict
@@ -25,6 +26,7 @@ class Shown:
     title: str
     caption: str
     source: str  # data: URI
+    width: int  # CSS pixels
 
 
 def render(
@@ -55,9 +57,9 @@ def render(
     sections: dict[str, list[Shown]] = {}
     for figure in figures:
         sections.setdefault(figure.section, []).append(figure)
-    populations: dict[tuple[str, str], list[Verdict]] = {}
+    populations: dict[Population, list[Verdict]] = {}
     for verdict in verdicts:
-        populations.setdefault((verdict.backbone, verdict.dataset), []).append(verdict)
+        populations.setdefault(verdict.population, []).append(verdict)
     return environment.get_template("report.html.j2").render(
         study=study,
         populations=populations,
@@ -78,7 +80,8 @@ def show(illustration: Illustration, svg: bytes, png: bytes) -> Shown:
     """Embed vectors where the figure has only lines and text, pixels where it holds photographs."""
     kind, content = ("png", png) if illustration.photographs else ("svg+xml", svg)
     source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-    return Shown(illustration.section, illustration.title, illustration.caption, source)
+    width = round(96 * illustration.figure.get_figwidth())
+    return Shown(illustration.section, illustration.title, illustration.caption, source, width)
 
 
 @dataclass(frozen=True)

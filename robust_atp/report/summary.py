@@ -20,9 +20,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
 def _headline(verdict: Verdict) -> dict[str, Any]:
     excess = None if verdict.excess is None else _row(verdict.excess)
     return {
-        "backbone": verdict.backbone,
-        "dataset": verdict.dataset,
-        "split": verdict.split,
+        **verdict.population._asdict(),
         "arm": verdict.arm.label,
         "verdict": verdict.word,
         "remark": verdict.remark,

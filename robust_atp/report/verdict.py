@@ -6,7 +6,7 @@ import pandas as pd
 
 from robust_atp.query import ARM, POPULATION
 from robust_atp.report.analysis import Analysis
-from robust_atp.report.arms import Arm, arms_of, rows_of
+from robust_atp.report.arms import Arm, Population, arms_of, populations_of, rows_of
 from robust_atp.report.figures.style import points
 
 
@@ -14,9 +14,7 @@ from robust_atp.report.figures.style import points
 class Verdict:
     """What a study says about one arm of one backbone and data set. Shares are in [0, 1]."""
 
-    backbone: str
-    dataset: str
-    split: str
+    population: Population
     arm: Arm
     tokens: float
     clean: pd.Series  # value, lo, hi, n, images
@@ -51,11 +49,14 @@ class Verdict:
         """One sentence for readers who read no table."""
         if self.excess is None:
             return ""
-        lo, hi = points(self.excess["lo"]), points(self.excess["hi"])
-        amount = f"{points(self.excess['value'])} points, 95 % interval {lo} to {hi}"
+        value, lo, hi = (points(self.excess[column]) for column in ("value", "lo", "hi"))
+        than = "different from" if self.word.endswith("different") else f"{self.word} than"
+        finding = "is not detectably" if self.word.endswith("different") else "is"
         remark = f"; {self.remark}" if self.remark else ""
-        than = "from" if self.word.endswith("different") else "than"
-        return f"{self.arm.label} is {self.word} {than} the unpruned model ({amount}{remark})."
+        return (
+            f"Under corruption, {self.arm.label} {finding} {than} the unpruned model: "
+            f"excess drop {value} points (95 % interval {lo} to {hi}{remark})."
+        )
 
 
 def verdicts(analysis: Analysis) -> list[Verdict]:
@@ -66,18 +67,18 @@ def verdicts(analysis: Analysis) -> list[Verdict]:
         how="left",
     )
     found = []
-    for population, block in analysis.overview.groupby(list(POPULATION), sort=False):
-        own = excess[(excess[list(POPULATION)] == list(population)).all(axis=1)]
-        for arm in arms_of(block):
-            conditions = rows_of(block, arm).set_index("condition").reindex(["clean", "corrupted"])
-            mine = rows_of(own, arm)
+    for population in populations_of(analysis.overview):
+        for arm in arms_of(rows_of(analysis.overview, population)):
+            accuracy = rows_of(analysis.overview, population, arm).set_index("condition")
+            accuracy = accuracy.reindex(["clean", "corrupted"])
+            mine = rows_of(excess, population, arm)
             found.append(
                 Verdict(
-                    *population,
+                    population=population,
                     arm=arm,
-                    tokens=float(conditions["tokens_llm"].mean()),
-                    clean=conditions.loc["clean"],
-                    corrupted=conditions.loc["corrupted"],
+                    tokens=float(accuracy["tokens_llm"].mean()),
+                    clean=accuracy.iloc[0],
+                    corrupted=accuracy.iloc[1],
                     excess=None if mine.empty else mine.iloc[0],
                 )
             )

@@ -122,11 +122,20 @@ def write_study(folder: Path, records: pa.Table) -> Path:
             "name": "synthetic",
             "backbones": records["backbone"].unique().to_pylist(),
             "data": [{"name": "phantom", "split": "test", "images": len(records["image_id"].unique())}],
-            "grid": {"corruption": ["fog", "gaussian_noise"], "severity": [1, 3, 5], "pruner": ["atp"], "keep": 0.25},
+            "grid": {
+                "corruption": ["fog", "gaussian_noise"],
+                "severity": [1, 3, 5],
+                "pruner": ["atp"],
+                "keep": 0.25,
+            },
         }
     )
-    units = {key: _unit(key, records.filter(pa.compute.equal(records["unit"], key))) for key in _keys(records)}
-    plan = Plan(study, (), (), tuple(unit for unit, _ in units.values()), records.num_rows, {"study": "synthetic"})
+    units = {
+        key: _unit(key, records.filter(pa.compute.equal(records["unit"], key))) for key in _keys(records)
+    }
+    plan = Plan(
+        study, (), (), tuple(unit for unit, _ in units.values()), records.num_rows, {"study": "synthetic"}
+    )
     store = Store(folder)
     store.prepare(plan)
     for unit, rows in units.values():
@@ -147,19 +156,20 @@ def _unit(key: str, rows: pa.Table) -> tuple[Unit, pa.Table]:
 
 def _hashes(images: int, conditions: list[tuple[str, int]]) -> dict[tuple[int, str, int], str]:
     scenes = load_dataset({"name": "phantom", "split": "test", "images": images})
-    return {
-        (image, name, severity): pixel_hash(
-            intervene(
-                scenes.image(str(image)), name, severity=severity, noise_seed=0,
-                study_seed=0, dataset="phantom", image_id=str(image),
-            )  # fmt: skip
-        )
-        for image, (name, severity) in product(range(images), conditions)
-    }
+    where = {"noise_seed": 0, "study_seed": 0, "dataset": "phantom"}
+
+    def pixels(image: int, name: str, severity: int) -> np.ndarray:
+        return intervene(scenes.image(str(image)), name, severity=severity, image_id=str(image), **where)
+
+    return {key: pixel_hash(pixels(*key)) for key in _cells(images, conditions)}
+
+
+def _cells(images: int, conditions: list[tuple[str, int]]) -> list[tuple[int, str, int]]:
+    return [(image, *condition) for image, condition in product(range(images), conditions)]
 
 
 def _no_hashes(images: int, conditions: list[tuple[str, int]]) -> dict[tuple[int, str, int], str]:
-    return {(image, *condition): "" for image, condition in product(range(images), conditions)}
+    return dict.fromkeys(_cells(images, conditions), "")
 
 
 def _stratified(images: int, questions: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Two or more values of one arm on one line: for gaps and for control images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -49,7 +49,7 @@ def dumbbell(
     return figure
 
 
-def _line(panel: Axes, y: float, rows: pd.DataFrame, quantities: Sequence[str], look: Look) -> None:
+def _line(panel: Axes, y: float, rows: pd.DataFrame, quantities: list[str], look: Look) -> None:
     rows = rows.set_index("quantity").reindex(quantities)
     values = 100 * rows["value"]
     panel.plot([values.min(), values.max()], [y, y], color=look.color, linewidth=1, alpha=0.35, zorder=1)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -70,7 +71,7 @@ def _curve(
     panel: Axes, rows: pd.DataFrame, look: Look, value: str, reference: str | None, scale: float
 ) -> None:
     x = rows["severity"].to_numpy(float)
-    line = {"color": look.color, "solid_capstyle": "round"}
+    line: dict[str, Any] = {"color": look.color, "solid_capstyle": "round"}
     panel.plot(x, scale * rows[value], marker=look.marker, linestyle=look.dashes, markeredgewidth=0, **line)
     panel.fill_between(x, scale * rows["lo"], scale * rows["hi"], color=look.color, alpha=0.14, linewidth=0)
     if reference:

@@ -4,15 +4,17 @@ import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 import seaborn
 from matplotlib.figure import Figure
+from matplotlib.typing import LineStyleType
 
 INK, GREY, RULE = "#1c1c1c", "#8c8c8c", "#e4e2dd"
 _MARKERS = "osD^vP"
 
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9,
@@ -56,7 +58,7 @@ class Look:
 
     color: str
     marker: str
-    dashes: str | tuple[int, tuple[float, ...]]
+    dashes: LineStyleType
 
 
 @contextmanager
@@ -94,7 +96,7 @@ def png(figure: Figure, dpi: int = 160) -> bytes:
     return _render(figure, "png", dpi=dpi, metadata={"Software": None})
 
 
-def _render(figure: Figure, kind: str, **options: object) -> bytes:
+def _render(figure: Figure, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     with journal_style():
         figure.savefig(buffer, format=kind, bbox_inches="tight", pad_inches=0.06, **options)

@@ -1,0 +1,73 @@
+"""Does a report still agree with its files and with the records it came from?"""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robust_atp.report.analysis import analyse
+from robust_atp.report.facts import records_digest
+from robust_atp.report.manifest import hashes, read_manifest, result_id
+from robust_atp.report.summary import summary
+
+if TYPE_CHECKING:
+    from robust_atp.sweep.results import Results
+
+# Another machine may sum in another order; a number that anybody changed differs by more.
+_TOLERANCE = 1e-9
+
+
+def differences(results: "Results", report: Path) -> list[str]:
+    """Recompute hashes and headline numbers; return every difference in words, none if all agrees.
+
+    ``UserError`` if ``report`` is not the folder of a report.
+    """
+    manifest = read_manifest(report)
+    return [
+        *_changed_files(report, manifest),
+        *_changed_records(results, manifest),
+        *_changed_numbers(results, report),
+    ]
+
+
+def _changed_files(report: Path, manifest: dict[str, Any]) -> Iterator[str]:
+    for entry in manifest["files"]:
+        path = report / entry["path"]
+        if not path.is_file():
+            yield f"{entry['path']}: missing"
+        elif hashes(report, [path])[0]["sha256"] != entry["sha256"]:
+            yield f"{entry['path']}: its content has changed"
+
+
+def _changed_records(results: "Results", manifest: dict[str, Any]) -> Iterator[str]:
+    recorded, found = manifest["records"]["digest"], records_digest(results)
+    if found != recorded:
+        yield f"records: digest {found}, the report was made from {recorded}"
+    if result_id(manifest["identity"], recorded) != manifest["result_id"]:
+        yield f"manifest.json: {manifest['result_id']} is not the hash of its study and records"
+
+
+def _changed_numbers(results: "Results", report: Path) -> Iterator[str]:
+    path = report / "summary.json"
+    if path.is_file():
+        stated = json.loads(path.read_bytes())["headline"]
+        found = summary(analyse(results))["headline"]
+        yield from _unequal("summary.json headline", stated, found)
+
+
+def _unequal(place: str, stated: Any, found: Any) -> Iterator[str]:
+    if isinstance(stated, dict) and isinstance(found, dict) and stated.keys() == found.keys():
+        for key in stated:
+            yield from _unequal(f"{place}.{key}", stated[key], found[key])
+    elif isinstance(stated, list) and isinstance(found, list) and len(stated) == len(found):
+        for i, pair in enumerate(zip(stated, found, strict=True)):
+            yield from _unequal(f"{place}[{i}]", *pair)
+    elif not _same(stated, found):
+        yield f"{place}: {stated} in the report, {found} from the records"
+
+
+def _same(stated: Any, found: Any) -> bool:
+    if isinstance(stated, float) and isinstance(found, float):
+        return math.isclose(stated, found, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+    return stated == found
