@@ -15,9 +15,14 @@ COMMANDS = {
     "plan": "print axes, units and answers of a study; loads no model",
     "run": "run a study, or go on with one",
     "status": "done, failed and left, also while it runs",
+    "report": "write the page, tables, figures and manifest of a study",
+    "show": "kept tokens of one image, clean beside corrupted, arm by arm",
+    "verify": "recompute a report's hashes and headline from the records",
+    "cite": "how to cite a report",
     "list": "corruptions, pruners, backbones, datasets, probes or columns",
     "corrupt": "corrupt one image",
     "corruptions": "contact sheet of an image; contract check of a new type",
+    "phantom": "write the rendered test world as official VQAv2 files",
 }
 
 BAD_INPUT = 2
