@@ -101,7 +101,7 @@ def _share(mean: np.ndarray, clean: pd.Index, corrupted: pd.Index) -> np.ndarray
 
 
 def _with_maxt(sums: ImageSums) -> pd.DataFrame:
-    table = sums.t_table()
+    table = sums.t_table().assign(p_adjusted=np.nan)
     for _, cells in table.groupby([*POPULATION, *ARM]):
         table.loc[cells.index, "p_adjusted"] = maxt(sums.num[:, cells.index])
     return table

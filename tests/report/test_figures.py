@@ -1,0 +1,109 @@
+"""Figures: reproducible, complete, and they leave Matplotlib as they found it."""
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+
+from robust_atp.report.analysis import Analysis
+from robust_atp.report.figures.frontier import frontier
+from robust_atp.report.figures.heatmap import excess_heatmap
+from robust_atp.report.figures.overlay import overlay, unpack
+from robust_atp.report.figures.severity import severity_curves
+from robust_atp.report.figures.style import looks, points, svg
+from robust_atp.report.illustrations import budgets, illustrations
+from robust_atp.report.pictures import Picture
+
+
+def of_phantom(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["backbone"] == "phantom"]
+
+
+def test_equal_numbers_are_equal_files(analysis: Analysis):
+    table = of_phantom(analysis.excess_drop)
+    assert svg(excess_heatmap(table)) == svg(excess_heatmap(table))
+
+
+def test_settings_of_the_caller_survive(analysis: Analysis):
+    before = dict(matplotlib.rcParams)
+    svg(frontier(of_phantom(analysis.overview)))
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_curves_are_the_table(analysis: Analysis):
+    table = of_phantom(analysis.accuracy)
+    table = table[(table["severity"] > 0) | (table["intervention"] == "clean")]
+    figure = severity_curves(table, "accuracy (%)")
+    noise, fog = figure.axes
+    assert [panel.get_title("left") for panel in figure.axes] == ["gaussian noise", "fog"]
+    unpruned, _, atp = fog.lines
+    assert np.asarray(unpruned.get_ydata()) == pytest.approx([75, 71, 63, 55])
+    assert np.asarray(atp.get_ydata()) == pytest.approx([70, 56, 48, 40])
+    assert np.asarray(noise.lines[2].get_xdata()) == pytest.approx([0, 1, 3, 5])
+
+
+def test_heatmap_writes_points_and_marks_what_is_significant(analysis: Analysis):
+    figure = excess_heatmap(of_phantom(analysis.excess_drop))
+    atp, random = figure.axes[:2]
+    assert [text.get_text() for text in atp.texts] == ["0", "0", "0", "+10 •", "+10 •", "+10 •"]
+    assert {text.get_text() for text in random.texts} == {"0"}
+
+
+def test_heatmap_leaves_missing_cells_empty(analysis: Analysis):
+    table = of_phantom(analysis.excess_drop)
+    partial = table[(table["intervention"] != "fog") | (table["severity"] > 1)]
+    atp = excess_heatmap(partial).axes[0]
+    assert len(atp.texts) == 5
+
+
+def test_every_caption_states_its_n(analysis: Analysis):
+    drawn = list(illustrations(analysis))
+    assert len({figure.name for figure in drawn}) == len(drawn)
+    assert all("n = " in figure.caption and "images" in figure.caption for figure in drawn)
+
+
+def test_the_middle_budget_comes_first():
+    table = pd.DataFrame({"pruner": "atp", "keep": [0.1, 0.25, 0.5], "position_policy": "original"})
+    assert budgets(table)[0] == 0.25
+
+
+def test_methods_never_share_the_look_of_the_controls():
+    table = looks(["none", "random", *(f"method-{i}" for i in range(8))])
+    assert len({look.color for look in table.values()}) == 10
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.042, "+4.2"), (-0.003, "−0.3"), (0.0, "0.0"), (-0.0001, "0.0")]
+)
+def test_points(share: float, text: str):
+    assert points(share) == text
+
+
+def test_overlay_veils_exactly_the_dropped_patches():
+    kept = np.zeros(16, bool)
+    kept[[0, 5]] = True
+    row = {
+        "pruner": "atp",
+        "keep": 0.125,
+        "position_policy": "original",
+        "intervention": "clean",
+        "severity": 0,
+    }
+    row |= {
+        "grid": "4x4",
+        "kept": np.packbits(kept).tobytes(),
+        "question": "how much is it, $5?",
+        "answer": "$5",
+    }
+    rows = pd.DataFrame([row | {"prediction": "$6 or $7", "score": 0.0}])
+    pixels = np.full((40, 60, 3), 100, np.uint8)
+    figure = overlay({("clean", 0): Picture(pixels, None, rows)})
+    picture, veil = figure.axes[0].images
+    assert picture.get_array().shape == (40, 40, 3)
+    assert ((veil.get_array()[..., 3] == 0).ravel() == kept).all()
+    svg(figure)  # dollar signs are text, not mathematics
+
+
+def test_unpack_reads_numpy_packbits():
+    mask = np.random.default_rng(0).random(13) < 0.5
+    assert (unpack(np.packbits(mask).tobytes(), 13) == mask).all()

@@ -1,0 +1,120 @@
+"""The page and the files around it."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from robust_atp.report.build import build_report
+from robust_atp.report.verify import differences
+from robust_atp.sweep.results import Results
+
+
+@pytest.fixture(scope="module")
+def report(small_study: Results) -> Path:
+    return build_report(small_study, small_study.folder / "report").parent
+
+
+class Page(HTMLParser):
+    """Collects what a browser would fetch or run, and the text that it would show."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.fetched: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.fetched += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data")]
+        if tag == "img":
+            self.images.append(dict(attrs))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_page_asks_nothing_of_the_network(report: Path):
+    html = (report / "report.html").read_text()
+    page = Page(html)
+    assert page.fetched
+    assert all(source.startswith("data:image/") for source in page.fetched)
+    assert "script" not in page.tags
+    assert "link" not in page.tags
+    assert not re.search(r"url\(|@import", html)
+
+
+def test_every_image_has_a_text_that_says_what_it_shows(report: Path):
+    images = Page((report / "report.html").read_text()).images
+    assert len(images) >= 8
+    assert all(len(image["alt"] or "") > 40 for image in images)
+
+
+def test_the_page_opens_with_question_and_verdict(report: Path):
+    text = " ".join(Page((report / "report.html").read_text()).text.split())
+    verdict = (
+        text.index("excess drop +10.0 points")
+        if "excess drop +10.0 points" in text
+        else text.index("Under corruption, atp 25 %")
+    )
+    assert text.index("Does pruning visual tokens") < verdict < text.index("Methods")
+    assert "the phantom is a calibrated test object" in text.lower()
+
+
+def test_text_of_others_is_escaped(small_study: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    hostile = "<script>alert(1)</script>"
+    monkeypatch.setattr(small_study, "study", small_study.study.model_copy(update={"name": hostile}))
+    html = build_report(small_study, tmp_path, command=hostile).read_text()
+    assert hostile not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_summary_and_tables_hold_every_estimate(report: Path):
+    summary = json.loads((report / "summary.json").read_text())
+    assert [row["arm"] for row in summary["headline"][:3]] == ["unpruned", "random 25 %", "atp 25 %"]
+    assert {path.stem for path in (report / "tables").glob("*.csv")} == set(summary["tables"])
+    for row in summary["tables"]["accuracy"]:
+        assert row["lo"] <= row["value"] <= row["hi"]
+        assert row["n"] == 16
+
+
+def test_figures_come_as_vectors_and_as_pixels(report: Path):
+    stems = {path.stem for path in (report / "figures").glob("*.svg")}
+    assert stems == {path.stem for path in (report / "figures").glob("*.png")}
+    assert {name.split("_")[0] for name in stems} == {
+        "severity", "excess", "stability", "recall", "frontier", "background", "control", "overlay",
+    }  # fmt: skip
+
+
+def test_the_same_records_give_the_same_files(small_study: Results, report: Path, tmp_path: Path):
+    again = build_report(small_study, tmp_path).parent
+    files = [path.relative_to(report) for path in report.rglob("*") if path.is_file()]
+    assert len(files) > 30
+    assert all((again / file).read_bytes() == (report / file).read_bytes() for file in files)
+
+
+def test_verify_finds_nothing_then_every_change(small_study: Results, tmp_path: Path):
+    report = build_report(small_study, tmp_path).parent
+    assert differences(small_study, report) == []
+    summary = report / "summary.json"
+    content = json.loads(summary.read_text())
+    content["headline"][2]["excess_drop"]["value"] += 0.001
+    summary.write_text(json.dumps(content))
+    (report / "tables" / "accuracy.csv").unlink()
+    found = "\n".join(differences(small_study, report))
+    assert "tables/accuracy.csv: missing" in found
+    assert "summary.json: its content has changed" in found
+    assert "headline[2].excess_drop.value" in found
+
+
+def test_a_study_whose_pictures_have_changed_shows_none_and_says_so(
+    small_study: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("robust_atp.report.pictures.pixel_hash", lambda _: "another picture")
+    html = build_report(small_study, tmp_path).read_text()
+    assert "is not the one that was answered" in html
+    assert not list((tmp_path / "figures").glob("overlay*"))
