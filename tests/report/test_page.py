@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -56,17 +57,14 @@ def test_every_image_has_a_text_that_says_what_it_shows(report: Path):
 
 def test_the_page_opens_with_question_and_verdict(report: Path):
     text = " ".join(Page((report / "report.html").read_text()).text.split())
-    verdict = (
-        text.index("excess drop +10.0 points")
-        if "excess drop +10.0 points" in text
-        else text.index("Under corruption, atp 25 %")
-    )
-    assert text.index("Does pruning visual tokens") < verdict < text.index("Methods")
+    question, verdict = text.index("Does pruning visual tokens"), text.index("Under corruption, atp 25 %")
+    assert question < verdict < text.index("Methods")
     assert "the phantom is a calibrated test object" in text.lower()
 
 
 def test_text_of_others_is_escaped(small_study: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     hostile = "<script>alert(1)</script>"
+    monkeypatch.setattr("robust_atp.report.build._draw", lambda *_: ([], {"overlays": hostile}))
     monkeypatch.setattr(small_study, "study", small_study.study.model_copy(update={"name": hostile}))
     html = build_report(small_study, tmp_path, command=hostile).read_text()
     assert hostile not in html
@@ -97,9 +95,9 @@ def test_the_same_records_give_the_same_files(small_study: Results, report: Path
     assert all((again / file).read_bytes() == (report / file).read_bytes() for file in files)
 
 
-def test_verify_finds_nothing_then_every_change(small_study: Results, tmp_path: Path):
-    report = build_report(small_study, tmp_path).parent
+def test_verify_finds_nothing_then_every_change(small_study: Results, report: Path, tmp_path: Path):
     assert differences(small_study, report) == []
+    report = shutil.copytree(report, tmp_path / "report")
     summary = report / "summary.json"
     content = json.loads(summary.read_text())
     content["headline"][2]["excess_drop"]["value"] += 0.001
@@ -115,6 +113,7 @@ def test_a_study_whose_pictures_have_changed_shows_none_and_says_so(
     small_study: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("robust_atp.report.pictures.pixel_hash", lambda _: "another picture")
+    monkeypatch.setattr("robust_atp.report.build.illustrations", lambda _: [])
     html = build_report(small_study, tmp_path).read_text()
     assert "is not the one that was answered" in html
     assert not list((tmp_path / "figures").glob("overlay*"))

@@ -99,5 +99,5 @@ def png(figure: Figure, dpi: int = 160) -> bytes:
 def _render(figure: Figure, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     with journal_style():
-        figure.savefig(buffer, format=kind, bbox_inches="tight", pad_inches=0.06, **options)
+        figure.savefig(buffer, format=kind, **options)
     return buffer.getvalue()
