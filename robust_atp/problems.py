@@ -43,6 +43,10 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
             return "is required"
         case "value_error":
             return str(detail["ctx"]["error"])
+        case "float_type" | "float_parsing":
+            return f"must be a number, got {detail['input']!r}"
+        case "int_type" | "int_parsing":
+            return f"must be a whole number, got {detail['input']!r}"
         case "string_type" if isinstance(detail["input"], bool):
             # YAML 1.1 reads no, off, yes and on as booleans.
             return f"must be text, got the boolean {detail['input']}: put it in quotes"

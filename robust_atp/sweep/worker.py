@@ -34,7 +34,7 @@ class Worker:
     """Holds one backbone and the data sets of a study: the only place where models meet images."""
 
     def __init__(self, study: Study, backbone: BackboneConfig) -> None:
-        """Load the backbone. ``UserError`` if an arm needs what it does not provide."""
+        """Load the backbone. ``UserError`` if an arm needs what it does not provide or cannot compute."""
         self._study = study
         self._name = backbone.name
         self._backbone = load(backbone)
@@ -43,6 +43,7 @@ class Worker:
             method.check(self._backbone)
         self._signals = frozenset[str]().union(*(method.needs for _, method in self._arms))
         self._needs_text = any(method.needs_text for _, method in self._arms)
+        self._rehearse()
         self._datasets = {(config.name, config.split): config for config in study.data}
         # One study holds few data sets, and the interventions of a shard come one after the other.
         self._dataset = lru_cache(self._load_dataset)
@@ -71,6 +72,12 @@ class Worker:
             results=results,
             seconds_encode=seconds_encode,
         )
+
+    def _rehearse(self) -> None:
+        """Compute every signal once: a CLIP model that does not load is no fault of the first unit."""
+        self._backbone.encode([np.zeros((64, 64, 3), np.uint8)], self._signals)
+        if self._needs_text:
+            self._backbone.embed_questions(["what is this"])
 
     def _load_dataset(self, name: str, split: str) -> Dataset:
         return self._datasets[name, split].load()

@@ -11,7 +11,7 @@ from robust_atp.errors import UserError
 from robust_atp.problems import Path, Problem
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
-_STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
+_STEP = re.compile(r"[^.\[\]]+")
 
 
 def parse(text: str, file: str) -> tuple[Any, dict[Path, int], list[Problem]]:
@@ -54,25 +54,29 @@ def override(document: Any, settings: Iterable[str]) -> set[Path]:
     changed = set()
     for setting in settings:
         target, equals, text = setting.partition("=")
-        path = tuple(name or int(index) for name, index in _STEP.findall(target))
-        if not equals or not path:
+        steps = _STEP.findall(target)
+        if not equals or not steps:
             raise UserError(f"--set takes key=value, e.g. --set grid.severity=[1,3]; got '{setting}'")
         try:
-            value = yaml.safe_load(text)
-            _put(document, path, value)
+            changed.add(_put(document, steps, yaml.safe_load(text)))
         except yaml.YAMLError as error:
             raise UserError(f"--set {target}: '{text}' is not valid YAML: {error}") from None
-        except (KeyError, IndexError, TypeError):
+        except (IndexError, TypeError, ValueError):
             raise UserError(f"--set {target}: there is no such place in the study file") from None
-        changed.add(path)
     return changed
 
 
-def _put(node: Any, path: Path, value: Any) -> None:
-    for step in path[:-1]:
-        # A section that the file leaves out (say, grid) comes into being; a missing list item does not.
-        node = node.setdefault(step, {}) if isinstance(node, dict) else node[step]
-    node[path[-1]] = value
+def _put(node: Any, steps: list[str], value: Any) -> Path:
+    """Set a value; returns its path. A section that is left out comes into being, a list item does not."""
+    path: Path = ()
+    for number, name in enumerate(steps, start=1):
+        step = int(name) if isinstance(node, list) else name
+        path = (*path, step)
+        if number == len(steps):
+            node[step] = value
+        else:
+            node = node.setdefault(step, {}) if isinstance(node, dict) else node[step]
+    return path
 
 
 def expand(

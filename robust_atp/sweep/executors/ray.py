@@ -46,7 +46,7 @@ def evaluate(study: Study, store: Store, units: Sequence[Unit], resources: Resou
             max_task_retries=0,
             runtime_env={"env_vars": environment(study.threads)},
         )
-        yield from _Pool(lambda: actor.remote(study, store), Queue(units), workers, store).outcomes()
+        yield from Pool(lambda: actor.remote(study, store), Queue(units), workers, store).outcomes()
 
 
 class _Actor:
@@ -71,7 +71,7 @@ class _Actor:
         return self._evaluator.run(unit)
 
 
-class _Pool:
+class Pool:
     """Actors and what is aboard each of them."""
 
     def __init__(self, start: Callable[[], Any], queue: Queue, workers: int, store: Store) -> None:
