@@ -93,7 +93,9 @@ def _draw(results: "Results", analysis: Analysis, folder: _Folder) -> tuple[list
 
 
 def _write(illustration: Illustration, folder: _Folder) -> Shown:
-    vector, pixels = svg(illustration.figure), png(illustration.figure)
+    vector = svg(illustration.figure)
+    illustration.figure.set_layout_engine("none")  # laid out once, drawn twice
+    pixels = png(illustration.figure)
     folder.write(f"figures/{illustration.name}.svg", vector)
     folder.write(f"figures/{illustration.name}.png", pixels)
     return show(illustration, vector, pixels)

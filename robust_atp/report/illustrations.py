@@ -40,7 +40,7 @@ def illustrations(analysis: Analysis) -> Iterator[Illustration]:
 def budgets(table: pd.DataFrame) -> list[float]:
     """Keep ratios of the pruned arms, the middle one first: the mildest and the harshest say least."""
     found = sorted({arm.keep for arm in arms_of(table) if arm.pruner != "none"}, reverse=True)
-    return sorted(found, key=lambda keep: abs(found.index(keep) - len(found) // 2))
+    return sorted(found, key=lambda keep: abs(found.index(keep) - (len(found) - 1) // 2))
 
 
 def _at(table: pd.DataFrame, population: Population, keep: float) -> pd.DataFrame:

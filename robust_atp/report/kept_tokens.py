@@ -7,7 +7,8 @@ from robust_atp.image_sums import LEVEL, ImageSums, per_dataset
 from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
 from robust_atp.stability import content_stability, jaccard_chance
 
-_CELL = (*POPULATION, *ARM, *CONDITION)
+_SUBJECT = (*POPULATION, *ARM)
+_CELL = (*_SUBJECT, *CONDITION)
 
 COLUMNS = (
     *(*_CELL, "kappa", "lo", "hi", "kappa_other", "content", "content_lo", "content_hi"),
@@ -17,37 +18,33 @@ COLUMNS = (
 # Other images that each image is compared with. Three make the baseline's noise small beside that of S_same.
 _PARTNERS = 3
 
-_SETS = f"""
+# Images are numbered in the order of their hashes; the partner of an image is one of the next ones, so that each
+# pair of sets is found by one equality of numbers.
+_PAIRS = f"""
+    images AS (
+        SELECT dataset, split, image_id,
+               row_number() OVER (PARTITION BY dataset, split ORDER BY md5(image_id), image_id) - 1 AS place,
+               count(*) OVER (PARTITION BY dataset, split) AS images
+        FROM (SELECT DISTINCT dataset, split, image_id FROM records)
+    ),
     sets AS (
-        SELECT {listed(_CELL)}, image_id, noise_seed, tokens_total, kept[-1]::BIT AS kept,
+        SELECT {listed(_CELL)}, image_id, place, images, noise_seed, tokens_total, kept[-1]::BIT AS kept,
                dense_rank() OVER (PARTITION BY {listed(_CELL)}, image_id ORDER BY question_id) AS turn
-        FROM records WHERE pruner <> 'none' AND (severity > 0 OR intervention = 'clean')
+        FROM records JOIN images USING (dataset, split, image_id)
+        WHERE pruner <> 'none' AND (severity > 0 OR intervention = 'clean')
     ),
     clean AS (
-        SELECT {listed((*POPULATION, *ARM))}, image_id, turn, first(kept ORDER BY noise_seed) AS kept
+        SELECT {listed(_SUBJECT)}, image_id, place, images, turn, first(kept ORDER BY noise_seed) AS kept
         FROM sets WHERE severity = 0 GROUP BY ALL
     ),
-    places AS (
-        SELECT dataset, split, image_id,
-               row_number() OVER (PARTITION BY dataset, split ORDER BY md5(image_id)) - 1 AS place,
-               count(*) OVER (PARTITION BY dataset, split) AS images
-        FROM (SELECT DISTINCT dataset, split, image_id FROM sets)
-    ),
-    partners AS (
-        SELECT here.dataset, here.split, here.image_id, there.image_id AS other
-        FROM places here, range({_PARTNERS + 1}) steps(step), places there
-        WHERE here.dataset = there.dataset AND here.split = there.split
-          AND step < here.images AND there.place = (here.place + step) % here.images
+    sought AS (
+        SELECT * EXCLUDE (place), (place + step) % images AS place, step = 0 AS same
+        FROM clean, range({_PARTNERS + 1}) steps(step) WHERE step < images
     ),
     pairs AS (
-        SELECT {listed(_CELL, "bad")}, clean.image_id, clean.image_id = partners.other AS same,
-               bad.tokens_total AS n, bit_count(clean.kept) AS a, bit_count(bad.kept) AS b,
-               bit_count(clean.kept & bad.kept) AS r
-        FROM clean
-        JOIN partners USING (dataset, split, image_id)
-        JOIN sets bad ON {" AND ".join(f"bad.{key} = clean.{key}" for key in (*POPULATION, *ARM))}
-                     AND bad.image_id = partners.other AND bad.turn = clean.turn
-        WHERE bad.severity > 0
+        SELECT {listed(_CELL, "bad")}, sought.image_id, same, bad.tokens_total AS n,
+               bit_count(sought.kept) AS a, bit_count(bad.kept) AS b, bit_count(sought.kept & bad.kept) AS r
+        FROM sought JOIN sets bad USING ({listed(_SUBJECT)}, place, turn) WHERE bad.severity > 0
     )
 """
 
@@ -68,7 +65,7 @@ def kept_token_stability(records: Records) -> pd.DataFrame:
     sums = query(
         records,
         f"""
-        WITH {_SETS}
+        WITH {_PAIRS}
         SELECT {listed(_CELL)}, same, image_id,
                sum((r - a * b / n) / nullif((a + b) / 2 - a * b / n, 0)) AS num,
                count(nullif((a + b) / 2 - a * b / n, 0)) AS den
@@ -105,7 +102,7 @@ def _jaccard(records: Records) -> pd.DataFrame:
     sizes = query(
         records,
         f"""
-        WITH {_SETS}
+        WITH {_PAIRS}
         SELECT {listed(_CELL)}, a, b, n, count(*) AS pairs, sum(r / (a + b - r)) AS jaccard
         FROM pairs WHERE same AND a + b > 0 GROUP BY ALL ORDER BY ALL
         """,

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from robust_atp.report.arms import Population
 from robust_atp.report.figures.style import points
 from robust_atp.report.illustrations import Illustration
-from robust_atp.report.verdict import Verdict
+from robust_atp.report.verdict import Verdict, in_words
 
 # A longer table is left to its CSV file: a page of ten thousand rows is no page.
 _ROWS_SHOWN = 400
@@ -63,7 +63,7 @@ def render(
     return environment.get_template("report.html.j2").render(
         study=study,
         populations=populations,
-        sentences=[v.sentence for v in verdicts if v.sentence and not v.arm.is_control],
+        words={population: in_words(found) for population, found in populations.items()},
         axis=_Axis.over(verdicts),
         sections=sections,
         tables={name: table for name, table in tables.items() if 0 < len(table) <= _ROWS_SHOWN},

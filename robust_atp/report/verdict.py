@@ -1,5 +1,6 @@
 """The answer to the question, arm by arm, in words that the numbers support."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -31,11 +32,16 @@ class Verdict:
         return "more robust" if self.excess["hi"] < 0 else "not detectably different"
 
     @property
+    def is_open(self) -> bool:
+        """Whether the study decided nothing about this arm."""
+        return self.word == "not detectably different"
+
+    @property
     def remark(self) -> str:
         """What must be known beside the word: the effect that could have been found, or a contradicting scale."""
         if self.excess is None:
             return ""
-        if self.word == "not detectably different":
+        if self.is_open:
             return f"detectable: {100 * self.excess['detectable']:.1f} points"
         gap = self.excess["retention_gap"]
         if self.word == "more robust" and not gap < 0:
@@ -44,19 +50,43 @@ class Verdict:
             return "but it keeps as large a share of its clean accuracy"
         return ""
 
-    @property
-    def sentence(self) -> str:
-        """One sentence for readers who read no table."""
-        if self.excess is None:
-            return ""
-        value, lo, hi = (points(self.excess[column]) for column in ("value", "lo", "hi"))
-        than = "different from" if self.word.endswith("different") else f"{self.word} than"
-        finding = "is not detectably" if self.word.endswith("different") else "is"
-        remark = f"; {self.remark}" if self.remark else ""
-        return (
-            f"Under corruption, {self.arm.label} {finding} {than} the unpruned model: "
-            f"excess drop {value} points (95 % interval {lo} to {hi}{remark})."
+
+def in_words(verdicts: Sequence[Verdict]) -> str:
+    """Say what the methods among ``verdicts`` do under corruption, the significant ones one by one."""
+    methods = [v for v in verdicts if v.excess is not None and not v.arm.is_control]
+    sentences = [
+        f"Under corruption, {v.arm.label} is {v.word} than the unpruned model: excess drop {_amount(v)}"
+        f"{', ' + v.remark if v.remark else ''}."
+        for v in methods
+        if not v.is_open
+    ]
+    undecided = [v for v in methods if v.is_open]
+    if len(undecided) == 1:
+        (only,) = undecided
+        sentences.append(
+            f"Under corruption, {only.arm.label} is not detectably different from the unpruned model: "
+            f"excess drop {_amount(only)}; this study would have found {_span(undecided)} points."
         )
+    elif undecided:
+        names = ", ".join(v.arm.label for v in undecided)
+        sentences.append(
+            f"Not detectably different from the unpruned model: {names}; "
+            f"this study would have found {_span(undecided)} points."
+        )
+    return " ".join(sentences)
+
+
+def _amount(verdict: Verdict) -> str:
+    assert verdict.excess is not None
+    value, lo, hi = (points(verdict.excess[column]) for column in ("value", "lo", "hi"))
+    return f"{value} points (95 % interval {lo} to {hi})"
+
+
+def _span(verdicts: Sequence[Verdict]) -> str:
+    """Detectable effects in points, from the smallest to the largest."""
+    effects = [f"{100 * v.excess['detectable']:.1f}" for v in verdicts if v.excess is not None]
+    lowest, highest = min(effects, key=float), max(effects, key=float)
+    return lowest if lowest == highest else f"{lowest} to {highest}"
 
 
 def verdicts(analysis: Analysis) -> list[Verdict]:

@@ -62,9 +62,10 @@ def test_every_caption_states_its_n(analysis: Analysis):
     assert all("n = " in figure.caption and "images" in figure.caption for figure in drawn)
 
 
-def test_the_middle_budget_comes_first():
-    table = pd.DataFrame({"pruner": "atp", "keep": [0.1, 0.25, 0.5], "position_policy": "original"})
-    assert budgets(table)[0] == 0.25
+@pytest.mark.parametrize(("keeps", "first"), [([0.1, 0.25, 0.5], 0.25), ([0.1, 0.25], 0.25), ([0.1], 0.1)])
+def test_the_middle_budget_comes_first(keeps: list[float], first: float):
+    table = pd.DataFrame({"pruner": "atp", "keep": keeps, "position_policy": "original"})
+    assert budgets(table)[0] == first
 
 
 def test_methods_never_share_the_look_of_the_controls():

@@ -5,7 +5,7 @@ import pytest
 
 from robust_atp.report.analysis import Analysis
 from robust_atp.report.arms import Arm, Population
-from robust_atp.report.verdict import Verdict, verdicts
+from robust_atp.report.verdict import Verdict, in_words, verdicts
 
 
 def verdict(value: float, lo: float, hi: float, retention_gap: float) -> Verdict:
@@ -32,10 +32,25 @@ def test_word_and_remark(interval: tuple[float, float, float, float], word: str,
     assert bool(found.remark) == bool(remark)
 
 
-def test_sentence_names_the_interval_with_real_minus_signs():
-    sentence = verdict(0.01, -0.02, 0.04, 0.02).sentence
-    assert "is not detectably different from the unpruned model" in sentence
-    assert "+1.0 points (95 % interval −2.0 to +4.0; detectable: 4.2 points)" in sentence
+def test_words_name_what_is_decided_one_by_one_and_the_rest_together():
+    fragile, open_one, other = (
+        verdict(0.05, 0.01, 0.09, 0.08),
+        verdict(0.01, -0.02, 0.04, 0.02),
+        verdict(0, -1, 1, 0),
+    )
+    text = in_words([fragile, open_one, other])
+    assert "atp 25 % is more fragile than the unpruned model: excess drop +5.0 points" in text
+    assert "Not detectably different from the unpruned model: atp 25 %, atp 25 %" in text
+    assert "would have found 4.2 points" in text
+
+
+def test_words_use_real_minus_signs():
+    text = in_words([verdict(0.01, -0.02, 0.04, 0.02)])
+    assert "excess drop +1.0 points (95 % interval −2.0 to +4.0)" in text
+
+
+def test_controls_are_not_spoken_of(analysis: Analysis):
+    assert in_words([v for v in verdicts(analysis) if v.arm.is_control]) == ""
 
 
 def test_every_arm_has_one_verdict_and_the_planted_ones_are_found(analysis: Analysis):

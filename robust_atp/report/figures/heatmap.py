@@ -23,7 +23,8 @@ def excess_heatmap(excess: pd.DataFrame) -> Figure:
     arms = sorted(arms_of(excess), key=lambda arm: arm.is_control)
     limit = max(100 * excess["value"].abs().max(), 1.0)
     with journal_style():
-        size = (1.5 + 2.9 * len(arms), 0.9 + 0.29 * len(corruptions))
+        width = 0.35 + 0.52 * excess["severity"].nunique()
+        size = (2.6 + width * len(arms), 0.9 + 0.29 * len(corruptions))
         figure = Figure(figsize=size, layout="constrained")
         panels = figure.subplots(1, len(arms), sharey=True, squeeze=False)[0]
         for panel, arm in zip(panels, arms, strict=True):

@@ -57,7 +57,7 @@ def severity_curves(
 def _panels(count: int) -> tuple[Figure, list[Axes]]:
     columns = count if count <= 4 else min(5, math.ceil(count / 2))
     rows = math.ceil(count / columns)
-    figure = Figure(figsize=(max(1.95 * columns, 4.0), 1.75 * rows + 0.55), layout="constrained")
+    figure = Figure(figsize=(min(2.9 * columns, 9.0), 1.8 * rows + 0.6), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for unused in grid[count:]:
         unused.remove()
@@ -88,4 +88,5 @@ def _finish(figure: Figure, panels: Sequence[Axes], handles: list[Line2D], label
     panels[0].set_xticks(ticks, ["clean" if tick == 0 else str(tick) for tick in ticks])
     figure.supylabel(label, fontsize=9)
     figure.supxlabel("severity", fontsize=9)
-    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), handlelength=2.2)
+    columns = max(int(figure.get_figwidth() / 1.6), 1)
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns, handlelength=2.2)
