@@ -110,8 +110,8 @@ def ray_cluster() -> Iterator[None]:
         patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.setenv("RAY_memory_monitor_refresh_ms", "0")  # CI machines run near their limit
         from robust_atp.sweep.executors import Resources
-        from robust_atp.sweep.executors.cluster import cluster, set_defaults
+        from robust_atp.sweep.executors.cluster import cluster, prepare_environment
 
-        set_defaults()
+        prepare_environment("local")
         with cluster(Resources(workers=2, address="local"), threads=1):
             yield

@@ -1,5 +1,8 @@
 """The Ray executor: the same records as inline, whatever dies on the way."""
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -37,14 +40,29 @@ def inline_records(conformance_study: Path, tmp_path_factory: pytest.TempPathFac
     return comparable(robust_atp.run(conformance_study, out, bar=False))
 
 
-@pytest.mark.parametrize(("workers", "kill_one"), [(1, False), (2, True)])
-def test_same_records_as_inline(
-    conformance_study: Path, inline_records: pd.DataFrame, tmp_path: Path, workers: int, kill_one: bool
+def test_from_the_command_line_on_a_cluster_of_its_own_without_a_home(
+    conformance_study: Path, inline_records: pd.DataFrame, tmp_path: Path
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    command = [sys.executable, "-m", "robust_atp", "run", str(conformance_study), "--out", str(tmp_path)]
+    ran = subprocess.run(
+        [*command, "--executor", "ray", "--workers", "1"],
+        env=environment | {"HOME": "/proc/nowhere"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert "next: robust-atp report" in ran.stdout
+    assert "12 of 12 units, 0 failed" in ran.stderr
+    pd.testing.assert_frame_equal(
+        comparable(robust_atp.open_results(tmp_path)), inline_records, check_exact=True
+    )
+
+
+def test_two_workers_one_of_them_killed(
+    conformance_study: Path, inline_records: pd.DataFrame, tmp_path: Path
 ) -> None:
     marker = conformance_study.with_name("lethal")
-    if kill_one:
-        marker.touch()
-    results = robust_atp.run(conformance_study, tmp_path, executor="ray", workers=workers, bar=False)
+    marker.touch()
+    results = robust_atp.run(conformance_study, tmp_path, executor="ray", workers=2, bar=False)
     assert not marker.exists()  # taken away by the worker that died
     pd.testing.assert_frame_equal(comparable(results), inline_records, check_exact=True)
 

@@ -13,6 +13,20 @@ from robust_atp.errors import UserError
 from robust_atp.sweep.executors import Resources
 
 
+def prepare_environment(address: str) -> None:
+    """Set what Ray reads while it is imported; so this comes before its first import."""
+    # Otherwise a `uv run` anywhere up the process tree makes Ray rebuild the environment in every worker.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # A token of our own needs no writable home; without one Ray writes it there, readable for all.
+    if _resolve(address) == "local" and not _has_token():
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    # By itself Ray turns authentication on for local clusters only. Too late once it is imported: then the
+    # processes it starts would ask for a token that this one does not send.
+    if _has_token() and "ray" not in sys.modules:
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
 @contextmanager
 def cluster(resources: Resources, threads: int) -> Iterator[None]:
     """Join or start a cluster, and leave or stop it afterwards. One joined earlier is used as it is."""
@@ -21,21 +35,12 @@ def cluster(resources: Resources, threads: int) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    address = resources.address
-    if address == "auto":
-        # Not Ray's own "auto", which would take any cluster that happens to run on this machine.
-        address = os.environ.get("RAY_ADDRESS", "local")
+    address = _resolve(resources.address)
     start = partial(ray.init, log_to_driver=False, logging_level=logging.WARNING)
     if address == "local":
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-        # A token of our own needs no writable home; without one Ray writes it there, readable for all.
-        if not _has_token():
-            os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
         cpus = max(_cpus(), (resources.workers or 1) * threads)
         start(address="local", num_cpus=cpus, include_dashboard=False, object_store_memory=100 * 2**20)
     else:
-        if _has_token():  # by itself Ray turns authentication on for local clusters only
-            os.environ.setdefault("RAY_AUTH_MODE", "token")
         try:
             start(address=address)
         except (ConnectionError, ValueError, TimeoutError) as error:
@@ -46,11 +51,9 @@ def cluster(resources: Resources, threads: int) -> Iterator[None]:
         ray.shutdown()
 
 
-def set_defaults() -> None:
-    """Settings that Ray reads while it is imported."""
-    # Otherwise a `uv run` anywhere up the process tree makes Ray rebuild the environment in every worker.
-    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+def _resolve(address: str) -> str:
+    # Not Ray's own "auto", which would take any cluster that happens to run on this machine.
+    return os.environ.get("RAY_ADDRESS", "local") if address == "auto" else address
 
 
 def _has_token() -> bool:

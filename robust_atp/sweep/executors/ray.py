@@ -16,7 +16,7 @@ from typing import Any
 
 from robust_atp.errors import UserError
 from robust_atp.sweep.executors import Resources
-from robust_atp.sweep.executors.cluster import cluster, environment, set_defaults, workers_that_fit
+from robust_atp.sweep.executors.cluster import cluster, environment, prepare_environment, workers_that_fit
 from robust_atp.sweep.executors.queue import MAX_DEATHS, Queue
 from robust_atp.sweep.outcome import Outcome
 from robust_atp.sweep.plan import Unit
@@ -31,7 +31,7 @@ _START_TIMEOUT = 1800.0
 
 def evaluate(study: Study, store: Store, units: Sequence[Unit], resources: Resources) -> Iterator[Outcome]:
     """Evaluate units on a Ray cluster, as they come back."""
-    set_defaults()
+    prepare_environment(resources.address)
     import ray
 
     gpus = resources.gpus
