@@ -10,6 +10,8 @@ from scipy.stats import t
 from robust_atp.stats import Replicates, cell_means, minimum_detectable_effect
 
 LEVEL = 0.95
+DRAWS = 2000
+SEED = 0
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class ImageSums:
 
     def means(self) -> Replicates:
         """Mean per cell [C] with bootstrap replicates that are joint over all cells."""
-        return cell_means(self.num, self.den)
+        return cell_means(self.num, self.den, draws=DRAWS, rng=SEED)
 
     def table(self) -> pd.DataFrame:
         """``cells`` with value, se, lo and hi (percentile bootstrap over images), n questions and images."""

@@ -1,11 +1,13 @@
 """From a folder of records to a folder that can be read, checked and cited."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from robust_atp.errors import UserError
+from robust_atp.image_sums import DRAWS, LEVEL, SEED
 from robust_atp.probes.probe import PROBES
 from robust_atp.report.analysis import Analysis, analyse
 from robust_atp.report.citation import cff
@@ -20,6 +22,7 @@ from robust_atp.report.verdict import verdicts
 
 if TYPE_CHECKING:
     from robust_atp.sweep.results import Results
+    from robust_atp.sweep.study import Study
 
 _SECTION_OF_PROBE = {
     "control-images": "controls",
@@ -59,8 +62,9 @@ def build_report(results: "Results", out: Path, command: str = "robust-atp repor
         tables=analysis.tables(),
         missing=missing | _empty_probes(analysis),
         scale=scale(results),
-        facts=_facts(results, about),
-        limitations=limitations(results),
+        study_file=_study_file(results.study),
+        facts=about["environment"],
+        limitations=[*_gaps(results), *limitations(results)],
         manifest=about,
         command=command,
     )
@@ -78,8 +82,19 @@ def _about(results: "Results") -> dict[str, Any]:
         digest=records_digest(results),
         scale=scale(results),
         environment=environment(results.files()),
-        analysis={"draws": 2000, "seed": 0, "level": 0.95, "cluster": "image"},
+        analysis={"draws": DRAWS, "seed": SEED, "level": LEVEL, "cluster": "image"},
     )
+
+
+def _gaps(results: "Results") -> list[str]:
+    """Say that a study is not finished; what is there is a complete study of fewer images."""
+    status = results.status()
+    if status.complete:
+        return []
+    units = status.done + status.failed + status.left
+    return [
+        f"The study is not finished: {status.done} of {units} units are recorded, {status.failed} failed."
+    ]
 
 
 def _draw(results: "Results", analysis: Analysis, folder: _Folder) -> tuple[list[Shown], dict[str, str]]:
@@ -102,28 +117,18 @@ def _write(illustration: Illustration, folder: _Folder) -> Shown:
 
 
 def _empty_probes(analysis: Analysis) -> dict[str, str]:
-    return {
-        _SECTION_OF_PROBE.get(
-            name, "probes"
-        ): f"The probe {name} found nothing to measure: it needs {PROBES.get(name).needs}."
-        for name, table in analysis.probes.items()
-        if table.empty
+    empty = [name for name, table in analysis.probes.items() if table.empty]
+    reasons = {
+        name: f"The probe {name} had nothing to measure: it needs {PROBES.get(name).needs}." for name in empty
     }
+    return {_SECTION_OF_PROBE.get(name, "probes"): reason for name, reason in reasons.items()}
 
 
-def _facts(results: "Results", about: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    study = results.study
-    return {
-        "study": dict(_study_facts(study)),
-        "records": about["environment"]["records"],
-        "analysis": about["environment"]["analysis"],
-    }
-
-
-def _study_facts(study: Any) -> Iterator[tuple[str, str]]:
-    document = study.model_dump(mode="json")
-    for key, value in document.items():
-        yield key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _study_file(study: "Study") -> str:
+    """The study as it could be written: what it leaves open is left out."""
+    return yaml.safe_dump(
+        study.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True
+    )
 
 
 def _json(content: dict[str, Any]) -> str:

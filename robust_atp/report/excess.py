@@ -87,7 +87,8 @@ def _retention(sums: ImageSums) -> pd.DataFrame:
                 gap = means.map(partial(_less_retained, whole=whole, arm=cells))
                 lo, hi = gap.interval(LEVEL)
                 rows.append((*population, *arm, float(gap.value), float(lo), float(hi)))
-    return pd.DataFrame(rows, columns=[*POPULATION, *ARM, "value", "lo", "hi"])
+    table = pd.DataFrame(rows, columns=[*POPULATION, *ARM, "value", "lo", "hi"])
+    return table.astype(dict.fromkeys(["keep", "value", "lo", "hi"], float))
 
 
 def _less_retained(mean: np.ndarray, whole: tuple[pd.Index, ...], arm: tuple[pd.Index, ...]) -> np.ndarray:

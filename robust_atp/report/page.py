@@ -37,6 +37,7 @@ def render(
     tables: Mapping[str, pd.DataFrame],
     missing: Mapping[str, str],
     scale: Mapping[str, int],
+    study_file: str,
     facts: Mapping[str, Mapping[str, Any]],
     limitations: Sequence[str],
     manifest: Mapping[str, Any],
@@ -53,7 +54,13 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "points": points, "cell": _cell, "words": _words}
+    environment.filters |= {
+        "percent": _percent,
+        "points": points,
+        "cell": _cell,
+        "words": _words,
+        "unbroken": _unbroken,
+    }
     sections: dict[str, list[Shown]] = {}
     for figure in figures:
         sections.setdefault(figure.section, []).append(figure)
@@ -69,6 +76,7 @@ def render(
         tables={name: table for name, table in tables.items() if 0 < len(table) <= _ROWS_SHOWN},
         missing=missing,
         scale=scale,
+        study_file=study_file,
         facts=facts,
         limitations=limitations,
         manifest=manifest,
@@ -108,6 +116,11 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return "" if np.isnan(value) else f"{value:.4g}".replace("-", "−")
     return str(value)
+
+
+def _unbroken(text: str) -> str:
+    """Keep a number and its per cent sign on one line."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _words(name: str) -> str:

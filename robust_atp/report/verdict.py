@@ -10,6 +10,8 @@ from robust_atp.report.analysis import Analysis
 from robust_atp.report.arms import Arm, Population, arms_of, populations_of, rows_of
 from robust_atp.report.figures.style import points
 
+_FOUND = "This study would find an excess drop of {} points four times out of five."
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -65,13 +67,12 @@ def in_words(verdicts: Sequence[Verdict]) -> str:
         (only,) = undecided
         sentences.append(
             f"Under corruption, {only.arm.label} is not detectably different from the unpruned model: "
-            f"excess drop {_amount(only)}; this study would have found {_span(undecided)} points."
+            f"excess drop {_amount(only)}. {_FOUND.format(_span(undecided))}"
         )
     elif undecided:
         names = ", ".join(v.arm.label for v in undecided)
         sentences.append(
-            f"Not detectably different from the unpruned model: {names}; "
-            f"this study would have found {_span(undecided)} points."
+            f"Not detectably different from the unpruned model: {names}. {_FOUND.format(_span(undecided))}"
         )
     return " ".join(sentences)
 

@@ -6,11 +6,13 @@ import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pytest
+from synthetic_study import synthetic_records, write_study
 
 from robust_atp.report.build import build_report
 from robust_atp.report.verify import differences
-from robust_atp.sweep.results import Results
+from robust_atp.sweep.results import Results, open_results
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +119,21 @@ def test_a_study_whose_pictures_have_changed_shows_none_and_says_so(
     html = build_report(small_study, tmp_path).read_text()
     assert "is not the one that was answered" in html
     assert not list((tmp_path / "figures").glob("overlay*"))
+
+
+def test_a_study_that_pruned_and_corrupted_nothing_still_has_a_page(tmp_path: Path):
+    records = synthetic_records(images=2)
+    bare = records.filter(
+        pc.and_(pc.equal(records["pruner"], "none"), pc.equal(records["intervention"], "clean"))
+    )
+    html = build_report(open_results(write_study(tmp_path, bare)), tmp_path / "report").read_text()
+    assert "there is no verdict" in html
+    assert "The probe control-images had nothing to measure: it needs control images" in html
+
+
+def test_an_unfinished_study_says_so(tmp_path: Path):
+    study = write_study(tmp_path, synthetic_records(images=2, severities=(5,)))
+    next(study.glob("units/*/phantom-fog-5.parquet")).unlink()
+    assert (
+        "is not finished: 9 of 10 units" in build_report(open_results(study), tmp_path / "report").read_text()
+    )

@@ -41,7 +41,7 @@ def test_words_name_what_is_decided_one_by_one_and_the_rest_together():
     text = in_words([fragile, open_one, other])
     assert "atp 25 % is more fragile than the unpruned model: excess drop +5.0 points" in text
     assert "Not detectably different from the unpruned model: atp 25 %, atp 25 %" in text
-    assert "would have found 4.2 points" in text
+    assert "would find an excess drop of 4.2 points four times out of five" in text
 
 
 def test_words_use_real_minus_signs():

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from robust_atp.report.arms import Arm, arms_of, rows_of
 from robust_atp.report.figures.style import GREY, INK, journal_style
@@ -29,7 +30,7 @@ def overlay(pictures: Mapping[tuple[str, int], Picture]) -> Figure:
     arms = arms_of(first)
     with journal_style():
         size = (1.55 * len(arms), 1.85 * len(pictures) + 0.45)
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(h_pad=0.08))
         tiles = figure.subplots(len(pictures), len(arms), squeeze=False)
         for row, ((name, severity), picture) in enumerate(pictures.items()):
             for tile, arm in zip(tiles[row], arms, strict=True):
