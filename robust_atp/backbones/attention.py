@@ -21,6 +21,22 @@ def attention_of_first_token(query: Tensor, key: Tensor, scaling: float) -> Tens
     return logits.softmax(-1, dtype=torch.float32)[:, :, 0, 1:]
 
 
+def single_head_attention_of_first_token(query: Tensor, key: Tensor, scaling: float) -> Tensor:
+    """``attention_of_first_token`` with the H heads side by side as one head of width H · d [B, 1, T - 1].
+
+    ``scaling`` is that of one head, d^-½; the wide head's is (H · d)^-½.
+    """
+    heads = query.shape[1]
+    # Heads scaled alike add up: q·k over all of H · d is the sum over heads of their q·k.
+    logits = (query[:, :, :1] @ key.transpose(-1, -2)).sum(1, keepdim=True) * scaling / heads**0.5
+    return logits.softmax(-1, dtype=torch.float32)[:, :, 0, 1:]
+
+
+def keys_of_patches(query: Tensor, key: Tensor, scaling: float) -> Tensor:
+    """Attention keys of all tokens but the first [B, H, T - 1, d]."""
+    return key[:, :, 1:]
+
+
 def attention_received(query: Tensor, key: Tensor, scaling: float) -> Tensor:
     """Softmax attention that each token but the first receives, mean over all queries, float32 [B, H, T - 1].
 
@@ -31,6 +47,16 @@ def attention_received(query: Tensor, key: Tensor, scaling: float) -> Tensor:
         for q, k in zip(query, key, strict=True)
     ]
     return torch.stack(received)[:, :, 1:]
+
+
+@contextmanager
+def captured_input(module: nn.Module, name: str, captured: dict[str, Tensor]) -> Iterator[None]:
+    """Record the first argument of ``module`` under ``name`` in ``captured`` for the length of the scope."""
+    handle = module.register_forward_pre_hook(lambda _, inputs: captured.update({name: inputs[0]}))
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 @contextmanager

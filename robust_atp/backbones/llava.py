@@ -14,12 +14,17 @@ from robust_atp.backbones.attention import (
     attention_of_first_token,
     attention_received,
     captured_attention,
+    captured_input,
+    keys_of_patches,
+    single_head_attention_of_first_token,
 )
-from robust_atp.backbones.flops import prefill_flops
+from robust_atp.backbones.branching import decode_dropping
+from robust_atp.backbones.dropping import Dropping
+from robust_atp.backbones.flops import DecoderShape, prefill_flops
 from robust_atp.backbones.geometry import patch_coverage, resized_size
 from robust_atp.backbones.greedy import Continuations, decode_greedily
 from robust_atp.backbones.joint_space import JointSpace
-from robust_atp.backbones.layout import passes, prompt_batch
+from robust_atp.backbones.layout import passes, prompt_batch, whole_prompts
 from robust_atp.backbones.loading import BackboneSpec
 from robust_atp.backbones.prompt import first_token_ids, tokenize_prompts
 from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
@@ -28,8 +33,12 @@ from robust_atp.errors import UserError
 
 _REDUCTIONS: dict[str, Reduction] = {
     "cls_attention": attention_of_first_token,
+    "single_head_cls_attention": single_head_attention_of_first_token,
     "received_attention": attention_received,
+    "keys": keys_of_patches,
 }
+
+_LAYERS = ("projected", "last", *(f"{eighth}/8" for eighth in range(1, 8)))
 
 # Tokens, padding included, that one pass through the decoder may hold: 5 GB of cache for LLaVA-1.5-7B in half
 # precision. Fixed, because the last bit of a row depends on who shares its batch.
@@ -68,6 +77,7 @@ class Llava:
 
         self._tower: Any = self.model.model.vision_tower
         self._decoder: Any = self.model.model.language_model
+        self._projector: Any = self.model.model.multi_modal_projector
         self._end_ids = _end_ids(
             self.model.generation_config.eos_token_id, self.processor.tokenizer.eos_token_id
         )
@@ -77,8 +87,9 @@ class Llava:
     @property
     def provides(self) -> frozenset[str]:
         """Names of the signals that ``encode`` can compute."""
-        attention = {f"{kind}:{layer}" for kind in _REDUCTIONS for layer in ("projected", "last")}
-        return frozenset(attention | ({"joint_patches"} if self.has_text_tower else set()))
+        attention = {f"{kind}:{layer}" for kind in _REDUCTIONS for layer in _LAYERS}
+        joint = {"joint_patches"} if self.has_text_tower else set[str]()
+        return frozenset(attention | joint | {"tower_features"})
 
     @property
     def has_text_tower(self) -> bool:
@@ -94,15 +105,21 @@ class Llava:
         pixels = self.processor.image_processor(
             list(images), input_data_format="channels_last", return_tensors="pt"
         )["pixel_values"]  # [B, 3, H, W]
-        wanted = {s: self._attention(s) for s in sorted(signals) if s != "joint_patches"}
-        with captured_attention(self._tower, wanted) as captured:
+        wanted = {signal: self._attention(signal) for signal in sorted(signals) if ":" in signal}
+        inputs: dict[str, Tensor] = {}
+        with (
+            captured_input(self._projector, "tower_features", inputs),
+            captured_attention(self._tower, wanted) as captured,
+        ):
             output = self.model.model.get_image_features(
                 pixels.to(self._device, self._dtype), return_dict=True
             )
         if "joint_patches" in signals:
             normed = self._vision.post_layernorm(output.last_hidden_state[:, 1:])
             captured["joint_patches"] = self._joint_space.embed_patches(normed)
-        return VisionTokens(torch.stack(list(output.pooler_output)), self._grid, captured)
+        if "tower_features" in signals:
+            captured |= inputs
+        return VisionTokens(torch.stack(list(output.pooler_output)), self._grid, captured, self._project)
 
     @torch.inference_mode()
     def embed_questions(self, questions: Sequence[str]) -> Tensor:
@@ -110,12 +127,17 @@ class Llava:
         return self._joint_space.embed_texts(questions)
 
     @torch.inference_mode()
-    def answer(self, kept: KeptTokens, questions: Sequence[str]) -> list[Answer]:
+    def answer(
+        self, kept: KeptTokens, questions: Sequence[str], dropping: Sequence[Dropping] | None = None
+    ) -> list[Answer]:
         """Answer Q questions greedily, question q seeing only its kept tokens.
 
         Questions that hold the very same tensor objects in ``kept`` share one prefill of everything up to
-        the end of the image.
+        the end of the image. With ``dropping``, entries that hold the same objects and ask the same question
+        share the layers up to where their ways of dropping part.
         """
+        if dropping is not None:
+            return self._answer_dropping(kept, questions, dropping)
         prompts = tokenize_prompts(
             self.processor.tokenizer, self.prompt, self.model.config.image_token_id, questions
         )
@@ -156,6 +178,10 @@ class Llava:
             raise UserError(f"backbone '{self.name}' has no text tower{self._missing_clip_hint()}")
         return JointSpace.load(self._clip_source, self._tower.config.hidden_size, self._dtype, self._device)
 
+    @torch.inference_mode()
+    def _project(self, tower_features: Tensor) -> Tensor:
+        return self._projector(tower_features.to(self._dtype))
+
     def _missing_clip_hint(self) -> str:
         hint = ": name the CLIP model that matches its vision tower with the backbone's option clip"
         return "" if self.has_text_tower else hint
@@ -169,8 +195,38 @@ class Llava:
             deepest = chosen if isinstance(chosen, int) else max(chosen, key=lambda i: i % (len(layers) + 1))
             # hidden_states[0] is the embedding, so hidden_states[i] is the output of layer i - 1.
             index = deepest % (len(layers) + 1) - 1
+        elif layer != "last":
+            # Published layer numbers are those of 24 layers; a shallower tower has its own at the same depth.
+            index = max(1, int(int(layer[0]) / 8 * len(layers) + 0.5)) - 1
         return layers[index].self_attn, _REDUCTIONS[kind]
 
+    def _answer_dropping(
+        self, kept: KeptTokens, questions: Sequence[str], dropping: Sequence[Dropping]
+    ) -> list[Answer]:
+        distinct: dict[tuple[int, int, str], int] = {}
+        asked: list[list[int]] = []  # for every distinct prompt the entries that it answers
+        for q, question in enumerate(questions):
+            number = distinct.setdefault((id(kept.features[q]), id(kept.indices[q]), question), len(asked))
+            asked += [[]] if number == len(asked) else []
+            asked[number].append(q)
+        first = [entries[0] for entries in asked]
+        alone = KeptTokens(
+            [kept.features[q] for q in first],
+            [kept.indices[q] for q in first],
+            kept.total,
+            kept.position_policy,
+        )
+        prompts = tokenize_prompts(
+            self.processor.tokenizer, self.prompt, self.model.config.image_token_id, [questions[q] for q in first]
+        )
+        answers: dict[int, Answer] = {}
+        for rows in passes(alone, prompts, self.max_new_tokens, _TOKENS_PER_PASS):
+            whole = whole_prompts(self._decoder.get_input_embeddings(), alone, prompts, rows)
+            entries = [(q, number) for number, row in enumerate(rows) for q in asked[row]]
+            ways = [(number, dropping[q]) for q, number in entries]
+            found = decode_dropping(
+                self._decoder, self.model.lm_head, *whole, ways, self._end_ids, self.max_new_tokens
+            )
     def _read_out(self, result: Continuations, prompt_lengths: Sequence[int]) -> list[Answer]:
         texts = self.processor.batch_decode(result.token_ids, skip_special_tokens=True)
         best = result.first_logprobs.amax(-1).tolist()

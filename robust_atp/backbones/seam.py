@@ -1,11 +1,15 @@
 """The seam at which every vision-language model is cut: encode images | prune | answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from robust_atp.backbones.dropping import Dropping
+    from robust_atp.backbones.flops import DecoderShape
 
 
 @dataclass(frozen=True)
@@ -15,18 +19,24 @@ class VisionTokens:
     ``features`` are ready for the language model (already projected). ``signals`` holds what pruners asked
     for, by name:
 
-    ========================================  ==========  ==================================================
-    ``cls_attention:<layer>``                 [B, H, N]   softmax attention of the CLS query to each patch
-    ``received_attention:<layer>``            [B, H, N]   attention each patch receives, mean over queries
-    ``joint_patches``                         [B, N, J]   patches in CLIP's joint space, unit length
-    ========================================  ==========  ==================================================
+    ========================================  ============  ================================================
+    ``cls_attention:<layer>``                 [B, H, N]     softmax attention of the CLS query to each patch
+    ``single_head_cls_attention:<layer>``     [B, 1, N]     the same with all heads taken for one wide head
+    ``received_attention:<layer>``            [B, H, N]     attention each patch receives, mean over queries
+    ``keys:<layer>``                          [B, H, N, d]  attention keys of the patches
+    ``tower_features``                        [B, N, C]     what is projected: the vision tower's output
+    ``joint_patches``                         [B, N, J]     patches in CLIP's joint space, unit length
+    ========================================  ============  ================================================
 
-    ``<layer>`` is ``projected`` (the layer whose output is projected) or ``last``.
+    ``<layer>`` is ``projected`` (the layer whose output is projected), ``last``, or a fraction of the depth
+    from ``1/8`` to ``7/8``: 3/8 of 24 layers is the ninth. ``project`` maps ``tower_features``, or mixtures
+    of them, to ``features``; whoever provides the one provides the other.
     """
 
     features: Tensor  # [B, N, D]
     grid: tuple[int, int]  # rows, columns; rows * columns == N
     signals: Mapping[str, Tensor] = field(default_factory=dict)
+    project: Callable[[Tensor], Tensor] | None = None  # [..., C] -> [..., D]
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,10 @@ class Answer:
     first_token_logprob: float
     yes_no_margin: float  # log p(yes) - log p(no); nan where the vocabulary lacks them
     prefill_flops: float
+    cuts: tuple[tuple[int, ...], ...] = ()
+    """Grid positions kept after each cut inside the decoder, ascending, without merged tokens."""
+    tokens_per_layer: tuple[int, ...] = ()
+    """Visual tokens that each layer processed, merged ones included; empty if none was dropped on the way."""
 
 
 class Backbone(Protocol):
@@ -57,6 +71,7 @@ class Backbone(Protocol):
     revision: str  # resolved commit or content hash of the weights
     provides: frozenset[str]  # names of the signals that encode can compute
     has_text_tower: bool
+    shape: "DecoderShape"
 
     def encode(self, images: Sequence[np.ndarray], signals: frozenset[str]) -> VisionTokens:
         """Run preprocessing, vision tower and projector on B uint8 RGB images of any size."""
@@ -64,8 +79,13 @@ class Backbone(Protocol):
     def embed_questions(self, questions: Sequence[str]) -> Tensor:
         """Unit-length CLIP text embeddings [Q, J] of the matching text tower."""
 
-    def answer(self, kept: KeptTokens, questions: Sequence[str]) -> list[Answer]:
-        """Answer Q questions greedily, question q seeing only its kept tokens."""
+    def answer(
+        self, kept: KeptTokens, questions: Sequence[str], dropping: "Sequence[Dropping] | None" = None
+    ) -> list[Answer]:
+        """Answer Q questions greedily, question q seeing only its kept tokens.
+
+        With ``dropping``, one for each question, more of them leave on the way through the decoder.
+        """
 
     def object_patches(self, mask: np.ndarray) -> np.ndarray:
         """Which patches have at least half their area inside a bool mask [H, W] of the image: bool [N]."""

@@ -7,11 +7,16 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from robust_atp.pruning.scores import Sample
+
 
 class Budget(Protocol):
-    """Number of tokens K in 1..N, from the scores [N] and the nominal share ``keep`` in (0, 1]."""
+    """Number of tokens K in 1..N, from the scores [N], the nominal share ``keep`` in (0, 1] and the sample.
 
-    def __call__(self, scores: Tensor, keep: float) -> int:
+    A budget that looks at signals names them in an attribute ``needs``.
+    """
+
+    def __call__(self, scores: Tensor, keep: float, sample: Sample | None = None) -> int:
         """Return K."""
 
 
@@ -19,7 +24,7 @@ class Budget(Protocol):
 class Everything:
     """K = N whatever ``keep`` says: the unpruned model."""
 
-    def __call__(self, scores: Tensor, keep: float) -> int:
+    def __call__(self, scores: Tensor, keep: float, sample: Sample | None = None) -> int:
         """Return N."""
         return len(scores)
 
@@ -31,7 +36,7 @@ class FixedRatio:
     Binary floats would make it 0.145 · 100 = 14.499… → 14, and Python's ``round`` 0.5 · 5 → 2.
     """
 
-    def __call__(self, scores: Tensor, keep: float) -> int:
+    def __call__(self, scores: Tensor, keep: float, sample: Sample | None = None) -> int:
         """Return K, the same for every image."""
         exact = Decimal(repr(float(keep))) * len(scores)
         return max(1, int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP)))
@@ -46,7 +51,7 @@ class CumulativeMass:
 
     temperature: float = 0.1
 
-    def __call__(self, scores: Tensor, keep: float) -> int:
+    def __call__(self, scores: Tensor, keep: float, sample: Sample | None = None) -> int:
         """Return K of this sample."""
         mass = (scores.double() / self.temperature).softmax(0).sort(descending=True).values.cumsum(0)
         return min(int(torch.searchsorted(mass, keep)) + 1, len(scores))

@@ -1,4 +1,4 @@
-"""A pruning method is a composition: score, budget, selection, position policy."""
+"""A pruning method is a composition: score, budget, selection, merging, position policy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from torch import Tensor
 from robust_atp.backbones.seam import Backbone, KeptTokens, VisionTokens
 from robust_atp.errors import UserError
 from robust_atp.pruning.budgets import Budget, FixedRatio
-from robust_atp.pruning.keeping import keep_indices
+from robust_atp.pruning.merging import Merging
 from robust_atp.pruning.options import POSITION_POLICIES, one_of
 from robust_atp.pruning.scores import Sample, Score
 from robust_atp.pruning.selection import Selection, top_k
@@ -21,6 +21,9 @@ class Method:
     ``summary`` is one line for listings, ``paper`` a citation or "" for a baseline, ``placement`` where it
     cuts, ``trained`` whether it has weights of its own. ``position_policy`` says which position ids kept
     tokens and the text after them get: ``compacted`` (renumbered without gaps) or ``original``.
+
+    With ``merging``, what is kept are the positions whose tokens survive; their features may hold
+    a share of tokens that do not.
     """
 
     name: str
@@ -28,6 +31,7 @@ class Method:
     score: Score
     budget: Budget = field(default_factory=FixedRatio)
     selection: Selection = top_k
+    merging: Merging | None = None
     position_policy: str = "compacted"
     paper: str = ""
     placement: str = "before the language model"
@@ -39,7 +43,8 @@ class Method:
     @property
     def needs(self) -> frozenset[str]:
         """Signals that ``Backbone.encode`` must be asked for."""
-        return self.score.needs
+        parts = (self.score, self.budget, self.selection, self.merging)
+        return frozenset[str]().union(*(getattr(part, "needs", frozenset()) for part in parts))
 
     @property
     def needs_text(self) -> bool:
@@ -76,17 +81,31 @@ class Method:
         """
         if not 0 < keep <= 1:
             raise UserError(f"keep must be in (0, 1]; got {keep:g}, nearest valid: {1 if keep > 1 else 0.01}")
-        chosen: dict[tuple, Tensor] = {}
-        indices = []
+        reduced: dict[tuple, tuple[Tensor, Tensor]] = {}
+        results = []
         for question, (image, key) in enumerate(zip(image_of, keys, strict=True)):
             same = (image, key if self.score.needs_key else None, question if self.needs_text else None)
-            if same not in chosen:
-                signals = {name: tokens.signals[name][image] for name in self.needs}
+            if same not in reduced:
                 query = text[question] if self.needs_text and text is not None else None
-                chosen[same] = self._select(Sample(tokens.grid, signals, query, seed, key), keep)
-            indices.append(chosen[same])
-        return keep_indices(tokens, indices, self.position_policy, image_of)
+                reduced[same] = self._reduce(self._sample(tokens, image, query, seed, key), keep)
+            results.append(reduced[same])
+        features, indices = [list(part) for part in zip(*results, strict=True)] or ([], [])
+        return KeptTokens(features, indices, tokens.features.shape[1], self.position_policy)
 
-    def _select(self, sample: Sample, keep: float) -> Tensor:
+    def _sample(self, tokens: VisionTokens, image: int, query: Tensor | None, seed: int, key: str) -> Sample:
+        signals = {name: tokens.signals[name][image] for name in sorted(self.needs)}
+        features = tokens.features[image]
+        for name, values in {"features": features, **signals, "question": query}.items():
+            # A nan would not always reach the scores: distances and merged tokens hide it.
+            if values is not None and not values.isfinite().all():
+                raise ValueError(f"{name} of image {image}: nan or infinite values, the model is broken")
+        return Sample(tokens.grid, signals, query, seed, key, features, tokens.project)
+
+    def _reduce(self, sample: Sample, keep: float) -> tuple[Tensor, Tensor]:
+        """Features [K, D] and ascending positions [K] of what survives."""
         scores = self.score(sample)
-        return self.selection(scores, self.budget(scores, keep), sample.grid)
+        count = self.budget(scores, keep, sample)
+        indices = self.selection(scores, count, sample).to(sample.features.device)
+        if self.merging is None or len(indices) == sample.total:
+            return sample.features[indices], indices
+        return self.merging(scores, indices, sample), indices

@@ -23,6 +23,8 @@ class Sample:
     text: Tensor | None = None  # [J], unit length
     seed: int = 0
     key: str = ""
+    features: Tensor = field(default_factory=lambda: torch.empty(0, 0))  # [N, D], what the decoder reads
+    project: Callable[[Tensor], Tensor] | None = None  # [..., C] -> [..., D], for merging
 
     @property
     def total(self) -> int:

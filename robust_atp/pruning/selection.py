@@ -5,15 +5,20 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from robust_atp.pruning.scores import Sample
+
 
 class Selection(Protocol):
-    """Ascending indices [K] of the kept tokens, from scores [N] on a grid of rows × columns."""
+    """Ascending indices [K] of the kept tokens, from their scores [N] and the sample.
 
-    def __call__(self, scores: Tensor, count: int, grid: tuple[int, int]) -> Tensor:
+    A selection that looks at signals names them in an attribute ``needs``.
+    """
+
+    def __call__(self, scores: Tensor, count: int, sample: Sample) -> Tensor:
         """Choose ``count`` of the N tokens."""
 
 
-def top_k(scores: Tensor, count: int, grid: tuple[int, int]) -> Tensor:
+def top_k(scores: Tensor, count: int, sample: Sample | None = None) -> Tensor:
     """The ``count`` largest scores; among equals the lower index wins. ``ValueError`` for nan scores.
 
     ``torch.topk`` leaves ties open, and half-precision attention is full of them: the kept sets of two
@@ -22,16 +27,20 @@ def top_k(scores: Tensor, count: int, grid: tuple[int, int]) -> Tensor:
     missing = int(scores.isnan().sum())
     if missing:
         raise ValueError(f"{missing} of {len(scores)} token scores are nan: the model's signals are broken")
-    order = scores.float().sort(descending=True, stable=True).indices
-    return order[:count].sort().values
+    return ranked(scores)[:count].sort().values
 
 
-def uniform_grid(scores: Tensor, count: int, grid: tuple[int, int]) -> Tensor:
+def ranked(scores: Tensor) -> Tensor:
+    """Indices [N] from the largest score to the smallest, in float32; among equals the lower index first."""
+    return scores.float().sort(descending=True, stable=True).indices
+
+
+def uniform_grid(scores: Tensor, count: int, sample: Sample) -> Tensor:
     """Exactly ``count`` tokens spread evenly: evenly spaced rows, and in each of them evenly spaced columns.
 
     Scores are ignored. The number of rows follows the grid's aspect: ``round(√(count · rows / columns))``.
     """
-    rows, columns = grid
+    rows, columns = sample.grid
     wanted = int((count * rows / columns) ** 0.5 + 0.5)
     used = min(max(wanted, -(-count // columns)), rows, count)
     kept: list[int] = []

@@ -159,5 +159,5 @@ def test_a_question_may_not_hold_the_image_placeholder(tiny_backbone, tokens):
 
 
 def test_an_unknown_signal_is_refused(tiny_backbone, images):
-    with pytest.raises(UserError, match="lacks signal 'keys:last'"):
-        tiny_backbone.encode(images[:1], frozenset({"keys:last"}))
+    with pytest.raises(UserError, match="lacks signal 'values:last'"):
+        tiny_backbone.encode(images[:1], frozenset({"values:last"}))

@@ -105,7 +105,7 @@ def test_broken_signals_are_an_error(name, tokens, text):
     for signal in method.needs:
         broken = {key: value.clone() for key, value in tokens.signals.items()}
         broken[signal][2, 0, 0] = float("nan")
-        with pytest.raises(ValueError, match="token scores are nan"):
+        with pytest.raises(ValueError, match=f"{signal} of image 2: nan or infinite"):
             method.prune(VisionTokens(tokens.features, tokens.grid, broken), [2], text[:1], 0.3, 0, ["k"])
 
 

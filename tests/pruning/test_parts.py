@@ -6,7 +6,7 @@ import torch
 from robust_atp.backbones.seam import VisionTokens
 from robust_atp.pruning import keep_indices
 from robust_atp.pruning.budgets import CumulativeMass, Everything, FixedRatio
-from robust_atp.pruning.scores import min_max, z_score
+from robust_atp.pruning.scores import Sample, min_max, z_score
 from robust_atp.pruning.selection import top_k, uniform_grid
 
 
@@ -37,14 +37,14 @@ def test_cumulative_mass_spans_one_to_all():
 
 def test_ties_go_to_the_lower_index():
     scores = torch.tensor([1.0, 3.0, 2.0, 3.0, 2.0, 2.0])
-    assert top_k(scores, 3, (2, 3)).tolist() == [1, 2, 3]
-    assert top_k(scores.half(), 4, (2, 3)).tolist() == [1, 2, 3, 4]
-    assert top_k(torch.zeros(400), 3, (20, 20)).tolist() == [0, 1, 2]
+    assert top_k(scores, 3).tolist() == [1, 2, 3]
+    assert top_k(scores.half(), 4).tolist() == [1, 2, 3, 4]
+    assert top_k(torch.zeros(400), 3).tolist() == [0, 1, 2]
 
 
 def test_nan_scores_are_counted():
     with pytest.raises(ValueError, match="2 of 4 token scores are nan"):
-        top_k(torch.tensor([1.0, float("nan"), 2.0, float("nan")]), 1, (2, 2))
+        top_k(torch.tensor([1.0, float("nan"), 2.0, float("nan")]), 1)
 
 
 @pytest.mark.parametrize("grid", [(14, 14), (24, 24), (3, 7), (7, 3), (1, 9)])
@@ -53,7 +53,7 @@ def test_uniform_grid_holds_exactly_k_tokens_and_leaves_no_large_hole(grid):
     total = rows * columns
     cells = torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).float()
     for count in range(1, total + 1):
-        kept = uniform_grid(torch.zeros(total), count, grid)
+        kept = uniform_grid(torch.zeros(total), count, Sample(grid, {}))
         assert len(kept) == count
         assert count == 1 or (kept.diff() > 0).all()
         hole = torch.cdist(cells, cells[kept]).amin(1).max()
@@ -62,7 +62,7 @@ def test_uniform_grid_holds_exactly_k_tokens_and_leaves_no_large_hole(grid):
 
 
 def test_uniform_grid_is_a_regular_lattice_where_one_fits():
-    kept = uniform_grid(torch.zeros(64), 16, (8, 8)).tolist()
+    kept = uniform_grid(torch.zeros(64), 16, Sample((8, 8), {})).tolist()
     assert kept == [row * 8 + column for row in (1, 3, 5, 7) for column in (1, 3, 5, 7)]
 
 
