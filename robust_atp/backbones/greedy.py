@@ -1,6 +1,6 @@
 """Greedy answers of a decoder to prompts that are given as embeddings and often share their beginning."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
 import torch
@@ -56,22 +56,38 @@ def decode_greedily(
     first_logprobs = logits.log_softmax(-1)
 
     position = positions[:, -1:]
-    answers: list[list[int]] = [[] for _ in batch.suffixes]
+
+    def step(tokens: Tensor) -> Tensor:
+        nonlocal position, mask
+        position = position + 1
+        mask = torch.cat([mask, mask.new_ones(len(tokens), 1)], 1)
+        embeddings = decoder.get_input_embeddings()(tokens)[:, None]  # [B, 1, D]
+        return head(_forward(decoder, embeddings, position, mask, cache)).float()
+
+    return Continuations(pick_likeliest(logits, step, end_ids, max_new_tokens), first_logprobs)
+
+
+def pick_likeliest(
+    logits: Tensor, step: Callable[[Tensor], Tensor], end_ids: Set[int], max_new_tokens: int
+) -> list[tuple[int, ...]]:
+    """Token ids of B greedy answers, without the end token.
+
+    ``logits`` [B, V] are those of the first token; ``step`` takes the tokens chosen last [B] and returns the
+    next logits [B, V].
+    """
+    answers: list[list[int]] = [[] for _ in range(len(logits))]
     open_rows = set(range(len(answers)))
-    for step in range(max_new_tokens):
+    for number in range(max_new_tokens):
         tokens = logits.argmax(-1)  # [B]
         for row, token in enumerate(tokens.tolist()):
             if token in end_ids:
                 open_rows.discard(row)
             elif row in open_rows:
                 answers[row].append(token)
-        if not open_rows or step == max_new_tokens - 1:
+        if not open_rows or number == max_new_tokens - 1:
             break
-        position = position + 1
-        mask = torch.cat([mask, mask.new_ones(len(answers), 1)], 1)
-        embeddings = decoder.get_input_embeddings()(tokens)[:, None]  # [B, 1, D]
-        logits = head(_forward(decoder, embeddings, position, mask, cache)).float()
-    return Continuations([tuple(answer) for answer in answers], first_logprobs)
+        logits = step(tokens)
+    return [tuple(answer) for answer in answers]
 
 
 def _forward(

@@ -51,6 +51,38 @@ def prompt_batch(
     return PromptBatch(prefixes, prefix_of, suffixes)
 
 
+def whole_prompts(
+    embed: nn.Module, kept: KeptTokens, prompts: Sequence[PromptTokens], rows: Sequence[int]
+) -> tuple[list[Span], list[slice]]:
+    """Lay out the prompts of ``rows`` as ``prompt_batch`` does, in one piece, and say where the image stands."""
+    batch = prompt_batch(embed, kept, prompts, rows)
+    spans, visual = [], []
+    for q, prefix, suffix in zip(rows, batch.prefix_of, batch.suffixes, strict=True):
+        pair = (batch.prefixes[prefix], suffix)
+        spans.append(Span(torch.cat([s.embeddings for s in pair]), torch.cat([s.positions for s in pair])))
+        start = len(prompts[q].before)
+        visual.append(slice(start, start + len(kept.indices[q])))
+    return spans, visual
+
+
+def distinct_prompts(kept: KeptTokens, questions: Sequence[str]) -> tuple[KeptTokens, list[str], list[int]]:
+    """Leave out entries that hold the same tensor objects and ask the same question as an earlier one.
+
+    Returns what is left and, for each of the Q entries, the number of the prompt that it is.
+    """
+    number: dict[tuple[int, int, str], int] = {}
+    first: list[int] = []
+    prompt_of = []
+    for q, question in enumerate(questions):
+        prompt = number.setdefault((id(kept.features[q]), id(kept.indices[q]), question), len(first))
+        if prompt == len(first):
+            first.append(q)
+        prompt_of.append(prompt)
+    features, indices = [kept.features[q] for q in first], [kept.indices[q] for q in first]
+    distinct = KeptTokens(features, indices, kept.total, kept.position_policy)
+    return distinct, [questions[q] for q in first], prompt_of
+
+
 def _places(kept: KeptTokens, question: int) -> Tensor:
     """Places of the kept tokens relative to the start of the image [K]."""
     indices = kept.indices[question]

@@ -1,6 +1,7 @@
 """LLaVA-1.5: CLIP vision tower, projector, decoder; visual tokens are dropped between the last two."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -20,13 +21,13 @@ from robust_atp.backbones.attention import (
 )
 from robust_atp.backbones.branching import decode_dropping
 from robust_atp.backbones.dropping import Dropping
-from robust_atp.backbones.flops import DecoderShape, prefill_flops
+from robust_atp.backbones.flops import DecoderShape
 from robust_atp.backbones.geometry import patch_coverage, resized_size
 from robust_atp.backbones.greedy import Continuations, decode_greedily
 from robust_atp.backbones.joint_space import JointSpace
-from robust_atp.backbones.layout import passes, prompt_batch, whole_prompts
+from robust_atp.backbones.layout import distinct_prompts, passes, prompt_batch, whole_prompts
 from robust_atp.backbones.loading import BackboneSpec
-from robust_atp.backbones.prompt import first_token_ids, tokenize_prompts
+from robust_atp.backbones.prompt import PromptTokens, first_token_ids, tokenize_prompts
 from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
 from robust_atp.backbones.settings import Settings
 from robust_atp.errors import UserError
@@ -96,6 +97,11 @@ class Llava:
         """Whether a matching CLIP model is known; it is loaded when first needed."""
         return self._clip_source is not None
 
+    @cached_property
+    def shape(self) -> DecoderShape:
+        """What decides the decoder's prefill cost."""
+        return DecoderShape.of(self._decoder)
+
     @torch.inference_mode()
     def encode(self, images: Sequence[np.ndarray], signals: frozenset[str] = frozenset()) -> VisionTokens:
         """Run preprocessing, vision tower and projector on B uint8 RGB images of any size."""
@@ -138,9 +144,7 @@ class Llava:
         """
         if dropping is not None:
             return self._answer_dropping(kept, questions, dropping)
-        prompts = tokenize_prompts(
-            self.processor.tokenizer, self.prompt, self.model.config.image_token_id, questions
-        )
+        prompts = self._tokenize(questions)
         answers: list[Answer] = []
         for rows in passes(kept, prompts, self.max_new_tokens, _TOKENS_PER_PASS):
             batch = prompt_batch(self._decoder.get_input_embeddings(), kept, prompts, rows)
@@ -148,7 +152,8 @@ class Llava:
                 self._decoder, self.model.lm_head, batch, self._end_ids, self.max_new_tokens
             )
             lengths = [len(prompts[q].before) + len(kept.indices[q]) + len(prompts[q].after) for q in rows]
-            answers += self._read_out(result, lengths)
+            costs = [self.shape.flops([length] * self.shape.layers) for length in lengths]
+            answers += self._read_out(result, costs)
         return answers
 
     def object_patches(self, mask: np.ndarray) -> np.ndarray:
@@ -203,35 +208,35 @@ class Llava:
     def _answer_dropping(
         self, kept: KeptTokens, questions: Sequence[str], dropping: Sequence[Dropping]
     ) -> list[Answer]:
-        distinct: dict[tuple[int, int, str], int] = {}
-        asked: list[list[int]] = []  # for every distinct prompt the entries that it answers
-        for q, question in enumerate(questions):
-            number = distinct.setdefault((id(kept.features[q]), id(kept.indices[q]), question), len(asked))
-            asked += [[]] if number == len(asked) else []
-            asked[number].append(q)
-        first = [entries[0] for entries in asked]
-        alone = KeptTokens(
-            [kept.features[q] for q in first],
-            [kept.indices[q] for q in first],
-            kept.total,
-            kept.position_policy,
-        )
-        prompts = tokenize_prompts(
-            self.processor.tokenizer, self.prompt, self.model.config.image_token_id, [questions[q] for q in first]
-        )
+        kept, questions, prompt_of = distinct_prompts(kept, questions)
+        prompts = self._tokenize(questions)
         answers: dict[int, Answer] = {}
-        for rows in passes(alone, prompts, self.max_new_tokens, _TOKENS_PER_PASS):
-            whole = whole_prompts(self._decoder.get_input_embeddings(), alone, prompts, rows)
-            entries = [(q, number) for number, row in enumerate(rows) for q in asked[row]]
-            ways = [(number, dropping[q]) for q, number in entries]
-            found = decode_dropping(
+        for rows in passes(kept, prompts, self.max_new_tokens, _TOKENS_PER_PASS):
+            whole = whole_prompts(self._decoder.get_input_embeddings(), kept, prompts, rows)
+            entries = [q for q, prompt in enumerate(prompt_of) if prompt in rows]
+            ways = [(prompt_of[q] - rows.start, dropping[q]) for q in entries]
+            descent = decode_dropping(
                 self._decoder, self.model.lm_head, *whole, ways, self._end_ids, self.max_new_tokens
             )
-    def _read_out(self, result: Continuations, prompt_lengths: Sequence[int]) -> list[Answer]:
+            texts = [prompts[prompt_of[q]] for q in entries]
+            lengths = [
+                [len(text.before) + n + len(text.after) for n in counts]
+                for text, counts in zip(texts, descent.tokens_per_layer, strict=True)
+            ]
+            found = self._read_out(descent.continuations, [self.shape.flops(each) for each in lengths])
+            for number, q in enumerate(entries):
+                counts = descent.tokens_per_layer[number]
+                answers[q] = replace(found[number], cuts=descent.cuts[number], tokens_per_layer=counts)
+        return [answers[q] for q in range(len(prompt_of))]
+
+    def _tokenize(self, questions: Sequence[str]) -> list[PromptTokens]:
+        image_token = self.model.config.image_token_id
+        return tokenize_prompts(self.processor.tokenizer, self.prompt, image_token, questions)
+
+    def _read_out(self, result: Continuations, costs: Sequence[float]) -> list[Answer]:
         texts = self.processor.batch_decode(result.token_ids, skip_special_tokens=True)
         best = result.first_logprobs.amax(-1).tolist()
         margins = self._yes_no_margins(result.first_logprobs)
-        costs = [prefill_flops(self._decoder, length) for length in prompt_lengths]
         fields = zip(texts, result.token_ids, best, margins, costs, strict=True)
         return [Answer(text.strip(), *rest) for text, *rest in fields]
 

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from robust_atp.backbones.dropping import Dropping
 from robust_atp.backbones.seam import Backbone, KeptTokens, VisionTokens
 from robust_atp.errors import UserError
 from robust_atp.pruning.budgets import Budget, FixedRatio
+from robust_atp.pruning.inside import InsideDecoder
 from robust_atp.pruning.merging import Merging
 from robust_atp.pruning.options import POSITION_POLICIES, one_of
 from robust_atp.pruning.scores import Sample, Score
@@ -16,11 +18,10 @@ from robust_atp.pruning.selection import Selection, top_k
 
 @dataclass(frozen=True)
 class Method:
-    """A pruning method that cuts once, between vision tower and decoder.
+    """A pruning method: it cuts once between vision tower and decoder, or several times ``inside`` the decoder.
 
     ``summary`` is one line for listings, ``paper`` a citation or "" for a baseline, ``placement`` where it
-    cuts, ``trained`` whether it has weights of its own. ``position_policy`` says which position ids kept
-    tokens and the text after them get: ``compacted`` (renumbered without gaps) or ``original``.
+    cuts, ``trained`` whether it has weights of its own. ``position_policy`` says which position ids kept tokens and the text after them get: ``compacted`` (renumbered without gaps) or ``original``.
 
     With ``merging``, what is kept are the positions whose tokens survive; their features may hold
     a share of tokens that do not.
@@ -35,6 +36,7 @@ class Method:
     position_policy: str = "compacted"
     paper: str = ""
     placement: str = "before the language model"
+    inside: InsideDecoder | None = None
     trained: bool = False
 
     def __post_init__(self) -> None:
@@ -91,6 +93,12 @@ class Method:
             results.append(reduced[same])
         features, indices = [list(part) for part in zip(*results, strict=True)] or ([], [])
         return KeptTokens(features, indices, tokens.features.shape[1], self.position_policy)
+
+    def dropping(self, keep: float, total: int, layers: int) -> Dropping | None:
+        """What becomes of ``total`` visual tokens inside a decoder at nominal budget ``keep``; None: nothing."""
+        if self.inside is None:
+            return None
+        return self.inside.dropping(self.inside.counts(keep, total, layers), self.position_policy)
 
     def _sample(self, tokens: VisionTokens, image: int, query: Tensor | None, seed: int, key: str) -> Sample:
         signals = {name: tokens.signals[name][image] for name in sorted(self.needs)}

@@ -120,6 +120,7 @@ def plan(
         "study": study.name,
         "seed": study.seed,
         "position_policy": study.position_policy,
+        "budget": study.grid.budget,
         "threads": study.threads,
         "columns": SCHEMA.names,
         "arms": [

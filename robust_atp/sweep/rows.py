@@ -102,16 +102,17 @@ def _arm_rows(result: ArmResult, shard: Shard, metric: str) -> Iterator[dict[str
     kept, score = result.kept, METRICS[metric]
     name = label(result.arm.pruner, result.arm.options)
     for example, indices, answer in zip(shard.examples, kept.indices, result.answers, strict=True):
-        mask = np.zeros(kept.total, dtype=bool)
-        mask[indices.cpu().numpy()] = True
+        cuts = [np.array(cut, dtype=np.int64) for cut in answer.cuts]
+        if len(indices) < kept.total or not cuts:
+            cuts.insert(0, indices.cpu().numpy())
         yield {
             "pruner": name,
             "keep": result.arm.keep,
             "position_policy": kept.position_policy,
             "tokens_total": kept.total,
             "tokens_llm": len(indices),
-            "tokens_mean": float(len(indices)),  # dropped before the first layer, so every layer sees as many
-            "kept": [pack(mask)],
+            "tokens_mean": float(np.mean(answer.tokens_per_layer or len(indices))),
+            "kept": [pack(np.isin(np.arange(kept.total), cut)) for cut in cuts],
             "prediction": answer.text,
             "score": score(answer.text, example.answers),
             "first_token_logprob": answer.first_token_logprob,

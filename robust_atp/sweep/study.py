@@ -154,6 +154,9 @@ class Grid(_Closed):
     control: Axis[Control] = ()
     pruner: Annotated[tuple[PrunerConfig, ...], BeforeValidator(_listed)] = ()
     keep: Annotated[Axis[Keep], Field(min_length=1)]
+    budget: Literal["tokens", "mean_tokens", "prefill_flops"] = "tokens"
+    """What ``keep`` is a share of: tokens as each method counts them, visual tokens averaged over the decoder's
+    layers, or floating-point operations spent on visual tokens in the decoder's prefill."""
 
     @field_validator("pruner")
     @classmethod

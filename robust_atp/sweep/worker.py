@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import groupby
 from time import perf_counter
 
 import numpy as np
@@ -11,10 +10,12 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from robust_atp.backbones.dropping import Dropping
 from robust_atp.backbones.seam import KeptTokens, VisionTokens
 from robust_atp.data import Dataset
 from robust_atp.interventions import intervene
 from robust_atp.pruning import Method, build_pruner
+from robust_atp.pruning.matching import nominal_keep
 from robust_atp.sweep.ingredients import load
 from robust_atp.sweep.plan import Arm, Unit, arms
 from robust_atp.sweep.rows import ArmResult, Shard, table
@@ -23,10 +24,11 @@ from robust_atp.sweep.study import BackboneConfig, Study
 
 @dataclass(frozen=True)
 class Pruned:
-    """What one arm kept, and how long that took."""
+    """What one arm kept before the decoder, what it is to drop inside, and how long it took to find out."""
 
     arm: Arm
     kept: KeptTokens
+    dropping: Dropping | None
     seconds: float
 
 
@@ -74,8 +76,10 @@ class Worker:
         )
 
     def _rehearse(self) -> None:
-        """Compute every signal once: a CLIP model that does not load is no fault of the first unit."""
-        self._backbone.encode([np.zeros((64, 64, 3), np.uint8)], self._signals)
+        """Compute every signal and budget once: a CLIP model that does not load is no fault of the first unit."""
+        tokens = self._backbone.encode([np.zeros((64, 64, 3), np.uint8)], self._signals)
+        for arm, method in self._arms:
+            self._nominal_keep(arm, method, tokens)
         if self._needs_text:
             self._backbone.embed_questions(["what is this"])
 
@@ -115,23 +119,47 @@ class Worker:
         condition = f"{what.name}/{what.severity}/{what.noise_seed}"
         keys = [f"{unit.dataset}/{example.image_id}/{condition}" for example in shard.examples]
         start = perf_counter()
-        kept = method.prune(tokens, shard.image_of, shard.text, arm.keep, self._study.seed, keys)
+        keep = self._nominal_keep(arm, method, tokens)
+        kept = method.prune(tokens, shard.image_of, shard.text, keep, self._study.seed, keys)
+        dropping = method.dropping(keep, kept.total, self._backbone.shape.layers)
         _finish(kept.features[0])
-        return Pruned(arm, kept, perf_counter() - start)
+        return Pruned(arm, kept, dropping, perf_counter() - start)
+
+    def _nominal_keep(self, arm: Arm, method: Method, tokens: VisionTokens) -> float:
+        total = tokens.features.shape[1]
+        return nominal_keep(method, arm.keep, self._study.grid.budget, total, self._backbone.shape)
 
     def _answer(self, pruned: Sequence[Pruned], shard: Shard) -> list[ArmResult]:
-        """Answer all questions for all arms; arms of one budget share batches, being of similar length."""
-        results = []
-        for _, same in groupby(pruned, key=lambda p: (p.arm.keep, p.kept.position_policy)):
-            together = list(same)
+        """Answer all questions for all arms.
+
+        Arms of one budget share batches, being of similar length; arms that drop inside the decoder share its
+        first layers, whatever their budgets.
+        """
+        batches: dict[tuple, list[Pruned]] = {}
+        for p in pruned:
+            batches.setdefault(_batch_of(p), []).append(p)
+        results: dict[int, ArmResult] = {}
+        for together in batches.values():
             questions = [example.question for example in shard.examples] * len(together)
+            ways = [p.dropping for p in together if p.dropping is not None for _ in shard.examples]
             start = perf_counter()
-            answers = self._backbone.answer(_concatenate([p.kept for p in together]), questions)
+            answers = self._backbone.answer(_concatenate([p.kept for p in together]), questions, ways or None)
             seconds = (perf_counter() - start) / len(answers)
             for number, p in enumerate(together):
                 own = answers[number * len(shard.examples) : (number + 1) * len(shard.examples)]
-                results.append(ArmResult(p.arm, p.kept, own, p.seconds / len(own), seconds))
-        return results
+                results[id(p)] = ArmResult(p.arm, p.kept, own, p.seconds / len(own), seconds)
+        return [results[id(p)] for p in pruned]
+
+
+def _batch_of(pruned: Pruned) -> tuple:
+    if pruned.dropping is None:
+        return (pruned.arm.keep, pruned.kept.position_policy)
+    # Nothing is missing yet where it enters the decoder, so both policies number it alike.
+    return ("inside", None if _is_whole(pruned.kept) else pruned.kept.position_policy)
+
+
+def _is_whole(kept: KeptTokens) -> bool:
+    return all(len(indices) == kept.total for indices in kept.indices)
 
 
 def _method(arm: Arm, study: Study) -> Method:
@@ -143,6 +171,9 @@ def _method(arm: Arm, study: Study) -> Method:
 
 
 def _concatenate(parts: Sequence[KeptTokens]) -> KeptTokens:
+    """Join the questions of several arms; those that keep everything hold the same tensors."""
+    whole = [part for part in parts if _is_whole(part)]
+    parts = [whole[0] if _is_whole(part) else part for part in parts]
     features = [feature for part in parts for feature in part.features]
     indices = [index for part in parts for index in part.indices]
     return KeptTokens(features, indices, parts[0].total, parts[0].position_policy)

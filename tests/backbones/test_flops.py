@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from robust_atp.backbones.flops import prefill_flops
+from robust_atp.backbones.flops import DecoderShape
 
 
 @pytest.mark.parametrize("tokens", [1, 7, 40])
@@ -18,4 +18,5 @@ def test_formula_equals_counted_operations(tiny_backbone, tokens):
             decoder(inputs_embeds=torch.randn(1, tokens, 32))
     finally:
         decoder.set_attn_implementation(before)
-    assert prefill_flops(decoder, tokens) == counter.get_total_flops()
+    shape = DecoderShape.of(decoder)
+    assert shape.flops([tokens] * shape.layers) == counter.get_total_flops()

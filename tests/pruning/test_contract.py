@@ -9,7 +9,7 @@ from tiny_llava import QUESTIONS, photos
 from robust_atp.backbones.seam import VisionTokens
 from robust_atp.pruning import PRUNERS, build_pruner, keep_indices
 
-PRUNED = [name for name in PRUNERS.names() if name != "none"]
+PRUNED = [name for name in PRUNERS.names() if name != "none" and build_pruner(name).inside is None]
 IMAGE_OF = [image for image in range(5) for _ in QUESTIONS]
 ASKED = QUESTIONS * 5
 KEYS = [f"image {image}" for image in IMAGE_OF]
