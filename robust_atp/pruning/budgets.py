@@ -1,7 +1,7 @@
 """How many visual tokens of a sample stay."""
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import Protocol
 
 import torch
@@ -20,6 +20,23 @@ class Budget(Protocol):
         """Return K."""
 
 
+def rounded(share: float, total: int) -> int:
+    """Round ``share · total``, halves up, on the decimal that the study file shows.
+
+    Binary floats would make it 0.145 · 100 = 14.499… → 14, and Python's ``round`` 0.5 · 5 → 2.
+    """
+    return _whole(share, total, ROUND_HALF_UP)
+
+
+def truncated(share: float, total: int) -> int:
+    """Whole part of ``share · total`` for a share from 0, on the same decimal: 0.29 · 100 = 29, not 28."""
+    return _whole(share, total, ROUND_FLOOR)
+
+
+def _whole(share: float, total: int, rounding: str) -> int:
+    return int((Decimal(repr(float(share))) * total).quantize(Decimal(1), rounding=rounding))
+
+
 @dataclass(frozen=True)
 class Everything:
     """K = N whatever ``keep`` says: the unpruned model."""
@@ -31,15 +48,11 @@ class Everything:
 
 @dataclass(frozen=True)
 class FixedRatio:
-    """K = max(1, round(keep · N)), halves up, on the decimal that the study file shows.
-
-    Binary floats would make it 0.145 · 100 = 14.499… → 14, and Python's ``round`` 0.5 · 5 → 2.
-    """
+    """K = max(1, round(keep · N)), halves up."""
 
     def __call__(self, scores: Tensor, keep: float, sample: Sample | None = None) -> int:
         """Return K, the same for every image."""
-        exact = Decimal(repr(float(keep))) * len(scores)
-        return max(1, int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP)))
+        return max(1, rounded(keep, len(scores)))
 
 
 @dataclass(frozen=True)

@@ -26,3 +26,10 @@ def within(option: str, value: Any, low: float, high: float) -> None:
         raise UserError(
             f"{option} must be between {low:g} and {high:g}; got {value:g}, nearest valid: {closest:g}"
         )
+
+
+def whole_within(option: str, value: Any, low: int, high: int) -> None:
+    """Raise ``UserError`` unless ``value`` is a whole number in [low, high]."""
+    within(option, value, low, high)
+    if not isinstance(value, int):
+        raise UserError(f"{option} must be a whole number; got {value:g}, nearest valid: {round(value)}")

@@ -41,13 +41,19 @@ def uniform_grid(scores: Tensor, count: int, sample: Sample) -> Tensor:
     Scores are ignored. The number of rows follows the grid's aspect: ``round(√(count · rows / columns))``.
     """
     rows, columns = sample.grid
-    wanted = int((count * rows / columns) ** 0.5 + 0.5)
-    used = min(max(wanted, -(-count // columns)), rows, count)
+    in_rows = spread(count, sample.grid)
     kept: list[int] = []
-    for number, row in enumerate(_centres(rows, used)):
-        in_row = (number + 1) * count // used - number * count // used
+    for row, in_row in zip(_centres(rows, len(in_rows)), in_rows, strict=True):
         kept += [row * columns + column for column in _centres(columns, in_row)]
     return torch.tensor(kept, device=scores.device)
+
+
+def spread(count: int, grid: tuple[int, int]) -> list[int]:
+    """How many of ``count`` evenly spread tokens fall into each of how many rows."""
+    rows, columns = grid
+    wanted = int((count * rows / columns) ** 0.5 + 0.5)
+    used = min(max(wanted, -(-count // columns)), rows, count)
+    return [(number + 1) * count // used - number * count // used for number in range(used)]
 
 
 def _centres(length: int, parts: int) -> list[int]:
