@@ -13,8 +13,7 @@ def cls_attention(layer: str = "projected", position_policy: str = "compacted") 
     one_of("layer", layer, ("projected", "last"))
     return Method(
         "cls-attention",
-        "keeps what the CLS token attends to (FasterVLM)",
+        "keeps what the CLS token attends to",
         Attention(f"cls_attention:{layer}"),
         position_policy=position_policy,
-        paper="Zhang et al., FasterVLM, arXiv:2412.01818v1",
     )
