@@ -1,0 +1,146 @@
+"""A budget from the spectrum: images whose tokens span more directions keep more of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from robust_atp.errors import UserError
+from robust_atp.pruning.options import one_of, whole_within, within
+from robust_atp.pruning.scores import Sample
+
+_POWER_ITERATIONS = 2
+_HALVINGS = 50  # of τ: as far as float64 goes
+
+
+@dataclass(frozen=True)
+class SpectralEnergy:
+    """``K = min{k : Σ_{i≤k} σ_i² ≥ τ Σ_i σ_i²}`` over the singular values of the token matrix [N, D].
+
+    - ``tau`` in [0, 1], or None for the study's ``keep``, which then is a share of energy, not of tokens. With
+      a τ of its own, calibrated to a mean of K, a budget does not look at ``keep``. A share of 1, and
+      ``keep`` 1 in any case, is the unpruned model, whatever the rank.
+    - ``tokens`` projected | tower: after or before the projector.
+    - ``variant`` raw | centred | normalised: as they are, minus their mean, or at unit length.
+    - ``exponent`` 2 | 1: energy is σ², or σ (only for exact values: the total must be known).
+    - ``svd`` exact | randomised: all values, or the ``rank`` largest by a randomised range finder with two power
+      iterations (Halko et al., 2011). The total is ``||X||_F²`` either way; a share that ``rank`` values do not
+      reach gives K = ``rank``. The random numbers are the same for every image.
+    - ``k_min``, ``k_max``: K is clipped to them, and to N.
+
+    A matrix without energy (equal tokens, centred) has K = ``k_min``.
+    """
+
+    tau: float | None = None
+    tokens: str = "projected"
+    variant: str = "raw"
+    exponent: int = 2
+    svd: str = "exact"
+    rank: int = 256
+    k_min: int = 1
+    k_max: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.tau is not None:
+            within("tau", self.tau, 0, 1)
+        one_of("tokens", self.tokens, ("projected", "tower"))
+        one_of("variant", self.variant, ("raw", "centred", "normalised"))
+        one_of("exponent", self.exponent, (2, 1))
+        one_of("svd", self.svd, ("exact", "randomised"))
+        whole_within("rank", self.rank, 1, 65536)
+        whole_within("k_min", self.k_min, 1, 65536)
+        if self.k_max is not None:
+            whole_within("k_max", self.k_max, self.k_min, 65536)
+        if self.exponent == 1 and self.svd == "randomised":
+            raise UserError(
+                "exponent 1 needs the sum of all singular values: svd must be exact; got randomised"
+            )
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The vision tower's output, if energy is measured there."""
+        return frozenset({"tower_features"}) if self.tokens == "tower" else frozenset()
+
+    def __call__(self, scores: Tensor, keep: float, sample: Sample | None = None) -> int:
+        """Return K of this sample."""
+        assert sample is not None
+        if keep == 1:
+            return sample.total
+        matrix = sample.signals["tower_features"] if self.tokens == "tower" else sample.features
+        return self.count(self.cumulative_share(matrix), keep if self.tau is None else self.tau, sample.total)
+
+    def cumulative_share(self, tokens: Tensor) -> Tensor:
+        """Share of the energy in the first 1, 2, … singular values of tokens [N, D], float64."""
+        matrix = tokens.double()
+        if self.variant == "centred":
+            matrix = matrix - matrix.mean(0)
+        if self.variant == "normalised":
+            matrix = torch.nn.functional.normalize(matrix, dim=1)
+        squares = squared_singular_values(matrix, self.rank if self.svd == "randomised" else None)
+        energies = squares if self.exponent == 2 else squares.sqrt()
+        total = matrix.square().sum() if self.exponent == 2 else energies.sum()
+        return energies.cumsum(0) / total if total > 0 else torch.ones_like(energies)
+
+    def count(self, shares: Tensor, tau: float, total: int) -> int:
+        """K of N tokens from ``cumulative_share`` and τ."""
+        if tau == 1:
+            return total
+        first = int(torch.searchsorted(shares, tau)) + 1
+        highest = total if self.k_max is None else min(self.k_max, total)
+        return min(max(min(first, len(shares)), self.k_min), highest)
+
+
+def squared_singular_values(matrix: Tensor, rank: int | None = None) -> Tensor:
+    """σ² of a float64 matrix in descending order; with ``rank`` only about the so many largest."""
+    if rank is not None and rank < min(matrix.shape):
+        # A generator of its own: the global one belongs to others.
+        start = torch.randn(
+            matrix.shape[1], rank, generator=torch.Generator().manual_seed(0), dtype=matrix.dtype
+        )
+        basis, _ = torch.linalg.qr(matrix @ start.to(matrix.device))
+        for _ in range(_POWER_ITERATIONS):
+            basis, _ = torch.linalg.qr(matrix @ (matrix.T @ basis))
+        matrix = basis.T @ matrix
+    gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
+    return torch.linalg.eigvalsh(gram).flip(0).clamp(min=0)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The threshold found, and the K of each image of the split that it was found on."""
+
+    tau: float
+    counts: tuple[int, ...]
+
+    @property
+    def mean_count(self) -> float:
+        """Mean of K, as near to the target as a threshold gets."""
+        return sum(self.counts) / len(self.counts)
+
+
+def calibrate(images: Iterable[Tensor], mean_count: float, budget: SpectralEnergy) -> Calibration:
+    """Find τ by bisection so that the mean of K over a held-out split is ``mean_count``.
+
+    ``images`` are token matrices [N, D] of the kind that ``budget`` measures; its own ``tau`` is not looked at.
+    The mean is a rising step function of τ; of the two thresholds next to a step that jumps over the
+    target the nearer one is returned. ``UserError`` for a target that clipping or rank put out of reach.
+    """
+    spectra = [(budget.cumulative_share(tokens), len(tokens)) for tokens in images]
+    if not spectra:
+        raise UserError("calibrating tau needs at least one image; got none")
+
+    def found(tau: float) -> Calibration:
+        return Calibration(tau, tuple(budget.count(shares, tau, total) for shares, total in spectra))
+
+    low, high = found(0.0), found(1 - 2**-_HALVINGS)
+    if not low.mean_count <= mean_count <= high.mean_count:
+        nearest = low if mean_count < low.mean_count else high
+        raise UserError(
+            f"mean_count must be between {low.mean_count:g} and {high.mean_count:g}; got {mean_count:g}, "
+            f"nearest valid: {nearest.mean_count:g}"
+        )
+    for _ in range(_HALVINGS):
+        middle = found((low.tau + high.tau) / 2)
+        low, high = (middle, high) if middle.mean_count <= mean_count else (low, middle)
+    return min(low, high, key=lambda end: abs(end.mean_count - mean_count))
