@@ -21,7 +21,8 @@ class Method:
     """A pruning method: it cuts once between vision tower and decoder, or several times ``inside`` the decoder.
 
     ``summary`` is one line for listings, ``paper`` a citation or "" for a baseline, ``placement`` where it
-    cuts, ``trained`` whether it has weights of its own. ``position_policy`` says which position ids kept tokens and the text after them get: ``compacted`` (renumbered without gaps) or ``original``.
+    cuts, ``trained`` whether it has weights of its own. ``position_policy`` says which position ids kept
+    tokens and the text after them get: ``compacted`` (renumbered without gaps) or ``original``.
 
     With ``merging``, what is kept are the positions whose tokens survive; their features may hold
     a share of tokens that do not.
