@@ -10,10 +10,13 @@ from robust_atp.pruning.method import Method
 from robust_atp.pruning.options import within
 from robust_atp.pruning.scores import Sample, TextSimilarity, min_max
 from robust_atp.pruning.selection import ranked
-from robust_atp.pruning.similarity import unit
 
 # A token adds no volume if this much or less of its squared length is left: that is rounding of float64.
 _NO_VOLUME = 1e-10
+
+# Gains this near to each other are equal, and the lower index wins. Not by converting them to float32: at θ near 1
+# they go down to 1e-300.
+_TIE = 1e-7
 
 
 def cdpruner(theta: float | None = None, position_policy: str = "compacted") -> Method:
@@ -54,7 +57,8 @@ class ConditionalDeterminantal:
     def __call__(self, scores: Tensor, count: int, sample: Sample) -> Tensor:
         """Choose ascending indices [K]."""
         quality = self._quality(scores.double())
-        vectors = unit(sample.features).double()
+        # Not in float32, where the length of 1 is off by 1e-7: without relevance that would choose the first.
+        vectors = torch.nn.functional.normalize(sample.features.double(), dim=-1)
         chosen = greedy_map(quality[:, None] * (vectors @ vectors.T) * quality, count)
         left = scores.float().index_fill(0, chosen, -torch.inf)
         return torch.cat([chosen, ranked(left)[: count - len(chosen)]]).sort().values
@@ -78,9 +82,10 @@ def greedy_map(kernel: Tensor, count: int) -> Tensor:
     chosen: list[int] = []
     while len(chosen) < count:
         candidates = gains.masked_fill(gains <= _NO_VOLUME * kernel.diagonal(), -torch.inf)
-        best = int(candidates.argmax())
-        if candidates[best] == -torch.inf:
+        largest = candidates.amax()
+        if largest == -torch.inf:
             break
+        best = int((candidates >= largest * (1 - _TIE)).nonzero()[0])
         row = (kernel[best] - factor[:, best] @ factor) / math.sqrt(gains[best])
         factor[len(chosen)] = row
         gains = gains - row.square()
