@@ -1,5 +1,6 @@
 """A budget from the spectrum: images whose tokens span more directions keep more of them."""
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,7 +12,6 @@ from robust_atp.pruning.options import one_of, whole_within, within
 from robust_atp.pruning.scores import Sample
 
 _POWER_ITERATIONS = 2
-_HALVINGS = 50  # of τ: as far as float64 goes
 
 
 @dataclass(frozen=True)
@@ -120,11 +120,11 @@ class Calibration:
 
 
 def calibrate(images: Iterable[Tensor], mean_count: float, budget: SpectralEnergy) -> Calibration:
-    """Find τ by bisection so that the mean of K over a held-out split is ``mean_count``.
+    """Find τ so that the mean of K over a held-out split is ``mean_count``, or as near as it gets.
 
     ``images`` are token matrices [N, D] of the kind that ``budget`` measures; its own ``tau`` is not looked at.
-    The mean is a rising step function of τ; of the two thresholds next to a step that jumps over the
-    target the nearer one is returned. ``UserError`` for a target that clipping or rank put out of reach.
+    The mean is a rising step function of τ. The result lies in the middle of a step, because on an edge
+    the last bit would decide. ``UserError`` for a target that clipping or rank put out of reach.
     """
     spectra = [(budget.cumulative_share(tokens), len(tokens)) for tokens in images]
     if not spectra:
@@ -133,14 +133,16 @@ def calibrate(images: Iterable[Tensor], mean_count: float, budget: SpectralEnerg
     def found(tau: float) -> Calibration:
         return Calibration(tau, tuple(budget.count(shares, tau, total) for shares, total in spectra))
 
-    low, high = found(0.0), found(1 - 2**-_HALVINGS)
+    ends = spectra[0][0].new_tensor([0.0, 1.0])
+    edges = torch.cat([ends, *(shares for shares, _ in spectra)]).clamp(max=1).unique()
+    steps = ((edges[:-1] + edges[1:]) / 2).tolist()
+    low, high = found(steps[0]), found(steps[-1])
     if not low.mean_count <= mean_count <= high.mean_count:
         nearest = low if mean_count < low.mean_count else high
         raise UserError(
             f"mean_count must be between {low.mean_count:g} and {high.mean_count:g}; got {mean_count:g}, "
             f"nearest valid: {nearest.mean_count:g}"
         )
-    for _ in range(_HALVINGS):
-        middle = found((low.tau + high.tau) / 2)
-        low, high = (middle, high) if middle.mean_count <= mean_count else (low, middle)
-    return min(low, high, key=lambda end: abs(end.mean_count - mean_count))
+    above = bisect_right(steps, mean_count, key=lambda tau: found(tau).mean_count)
+    beside = [found(tau) for tau in steps[max(above - 1, 0) : above + 1]]
+    return min(beside, key=lambda step: abs(step.mean_count - mean_count))
