@@ -44,6 +44,15 @@ def test_list_gives_a_summary_for_every_name(kind: str, capsys: pytest.CaptureFi
     listing = json.loads(capsys.readouterr().out)
     assert listing
     assert all(listing.values())
+    if kind == "pruners":
+        assert all(facts["summary"] and facts["cuts"] for facts in listing.values())
+        assert listing["visionzip"]["needs"] == [
+            "cls_attention:projected",
+            "keys:projected",
+            "tower_features",
+        ]
+        assert "question embedding" in listing["cdpruner"]["needs"]
+        assert "arXiv:2412.04467" in listing["visionzip"]["paper"]
     assert main(["list", kind]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(listing)
 

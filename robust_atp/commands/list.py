@@ -3,7 +3,11 @@
 import argparse
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from robust_atp.pruning import Method
 
 EXAMPLES = """examples:
   robust-atp list corruptions
@@ -13,19 +17,31 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``robust-atp list``."""
     parser.add_argument("kind", choices=list(KINDS))
-    parser.add_argument("--json", action="store_true", help="print a JSON object of names and summaries")
+    parser.add_argument(
+        "--json", action="store_true", help="print a JSON object of names and what is said about them"
+    )
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Print names and one-line summaries."""
+    """Print names, each with one line about it."""
     listing = KINDS[arguments.kind]()
     if arguments.json:
         print(json.dumps(listing, indent=1, ensure_ascii=False))
         return 0
     width = max(map(len, listing), default=0)
-    for name, summary in listing.items():
-        print(f"{name:<{width}}  {summary}")
+    for name, description in listing.items():
+        print(f"{name:<{width}}  {_line(description)}")
     return 0
+
+
+def _line(description: str | Mapping[str, Any]) -> str:
+    if isinstance(description, str):
+        return description
+    facts = [description["summary"], f"cuts {description['cuts']}"]
+    if description["needs"]:
+        facts.append(f"needs {', '.join(description['needs'])}")
+    facts.append("trained" if description["trained"] else "not trained")
+    return "; ".join(facts + ([description["paper"]] if description["paper"] else []))
 
 
 def _corruptions() -> dict[str, str]:
@@ -36,10 +52,20 @@ def _corruptions() -> dict[str, str]:
     return {name: f"{corruption.family}: {corruption.summary}" for name, corruption in found.items()}
 
 
-def _pruners() -> dict[str, str]:
+def _pruners() -> dict[str, dict[str, Any]]:
     from robust_atp.pruning import PRUNERS, build_pruner
 
-    return {name: build_pruner(name).summary for name in PRUNERS.names()}
+    return {name: _facts(build_pruner(name)) for name in PRUNERS.names()}
+
+
+def _facts(method: "Method") -> dict[str, Any]:
+    return {
+        "summary": method.summary,
+        "cuts": method.placement,
+        "needs": sorted(method.needs) + (["question embedding"] if method.needs_text else []),
+        "trained": method.trained,
+        "paper": method.paper,
+    }
 
 
 def _backbones() -> dict[str, str]:
@@ -68,7 +94,7 @@ def _columns() -> dict[str, str]:
     return columns()
 
 
-KINDS: dict[str, Callable[[], dict[str, str]]] = {
+KINDS: dict[str, Callable[[], Mapping[str, str | Mapping[str, Any]]]] = {
     "corruptions": _corruptions,
     "pruners": _pruners,
     "backbones": _backbones,

@@ -16,4 +16,5 @@ def cls_attention(layer: str = "projected", position_policy: str = "compacted") 
         "keeps what the CLS token attends to",
         Attention(f"cls_attention:{layer}"),
         position_policy=position_policy,
+        paper="Zhang et al., FasterVLM, arXiv:2412.01818v1",
     )
