@@ -11,7 +11,7 @@ from robust_atp.pruning.budgets import rounded
 class Shares(Protocol):
     """Shares of the N visual tokens that stay after each cut, not increasing, from a nominal budget.
 
-    They rise with ``nominal`` in (0, 1] and are all 1 at 1.
+    What they cost rises with ``nominal`` in (0, 1]; at 1 they are all 1.
     """
 
     def __call__(self, nominal: float) -> tuple[float, ...]:
