@@ -94,7 +94,9 @@ class View:
 
     @property
     def text(self) -> slice:
-        """Tokens after the image: question and rest of the template."""
+        """Tokens after the image: question and rest of the template. ``ValueError`` if there are none."""
+        if self.visual.stop == len(self.hidden):
+            raise ValueError("the prompt has no text after the image that could say what matters in it")
         return slice(self.visual.stop, len(self.hidden))
 
     def attention(self, rows: slice) -> Tensor:
