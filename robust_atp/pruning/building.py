@@ -32,6 +32,11 @@ PRUNERS: Registry[Callable[..., "Method"]] = Registry(
         "tome": "robust_atp.pruning.methods.tome:tome",
         "e-adaprune": "robust_atp.pruning.methods.e_adaprune:e_adaprune",
         "fastv": "robust_atp.pruning.methods.fastv:fastv",
+        "pyramiddrop": "robust_atp.pruning.methods.pyramiddrop:pyramiddrop",
+        "sparsevlm": "robust_atp.pruning.methods.sparsevlm:sparsevlm",
+        "adaptinfer": "robust_atp.pruning.methods.adaptinfer:adaptinfer",
+        "transprune": "robust_atp.pruning.methods.transprune:transprune",
+        "dart": "robust_atp.pruning.methods.dart:dart",
     },
 )
 
