@@ -41,7 +41,10 @@ class VisionTokens:
 
 @dataclass(frozen=True)
 class KeptTokens:
-    """What a pruner leaves of each of Q questions' images. K may differ between questions."""
+    """What a pruner leaves of each of Q questions' images. K may differ between questions.
+
+    Where tokens were merged, ``indices`` are the positions that survive, and ``features`` may hold mixtures.
+    """
 
     features: Sequence[Tensor]  # Q × [K_q, D], in raster order
     indices: Sequence[Tensor]  # Q × [K_q], ascending positions on the grid
@@ -86,6 +89,9 @@ class Backbone(Protocol):
 
         With ``dropping``, one for each question, more of them leave on the way through the decoder.
         """
+
+    def text_to_vision(self, kept: KeptTokens, questions: Sequence[str]) -> list[Tensor]:
+        """Attention of the text after the image to each visual token, for Q questions: Q × [layers, K_q]."""
 
     def object_patches(self, mask: np.ndarray) -> np.ndarray:
         """Which patches have at least half their area inside a bool mask [H, W] of the image: bool [N]."""

@@ -34,7 +34,8 @@ def atp(
       the text that describes them.
     - ``normalisation`` minmax | zscore | none, per sample; the paper only says N(·).
     - ``budget`` fixed | cumulative_mass: K = keep · N, or our own extension in which ``keep`` is the share of
-      softmax(score / ``temperature``) to be covered and K varies, see ``CumulativeMass``.
+      softmax(score / ``temperature``) to be covered and K varies, see ``CumulativeMass``. For K by spectral
+      energy name ``atp`` as the ranker of ``e-adaprune``.
     - ``position_policy`` compacted | original: not specified in the paper.
 
     Patches enter the joint space as ``visual_projection(post_layernorm(h_last))``. Tokens are cut
