@@ -27,6 +27,7 @@ from robust_atp.backbones.greedy import Continuations, decode_greedily
 from robust_atp.backbones.joint_space import JointSpace
 from robust_atp.backbones.layout import distinct_prompts, passes, prompt_batch, whole_prompts
 from robust_atp.backbones.loading import BackboneSpec
+from robust_atp.backbones.profile import text_to_vision
 from robust_atp.backbones.prompt import PromptTokens, first_token_ids, tokenize_prompts
 from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
 from robust_atp.backbones.settings import Settings
@@ -155,6 +156,16 @@ class Llava:
             costs = [self.shape.flops([length] * self.shape.layers) for length in lengths]
             answers += self._read_out(result, costs)
         return answers
+
+    @torch.inference_mode()
+    def text_to_vision(self, kept: KeptTokens, questions: Sequence[str]) -> list[Tensor]:
+        """Attention of the text after the image to each visual token, for Q questions: Q × [layers, K_q]."""
+        prompts = self._tokenize(questions)
+        profiles: list[Tensor] = []
+        for rows in passes(kept, prompts, 0, _TOKENS_PER_PASS):
+            whole = whole_prompts(self._decoder.get_input_embeddings(), kept, prompts, rows)
+            profiles += text_to_vision(self._decoder, *whole)
+        return profiles
 
     def object_patches(self, mask: np.ndarray) -> np.ndarray:
         """Which patches have at least half their area inside a bool mask [H, W] of the image: bool [N]."""
