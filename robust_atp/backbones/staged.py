@@ -33,10 +33,10 @@ class Stage:
 class Prefill:
     """B prompts that have passed the first ``depth`` layers of a Llama-family decoder.
 
-    Rows are padded on the right. Every layer is given its own mask, rotary angles and position ids, because
-    after a cut no two stretches of layers need agree on any of them; the decoder's own ``forward`` hands the
-    same ones to all. Masks are explicit wherever there is padding, so that transformers never guesses packed
-    sequences from the gaps in position ids.
+    Every layer is given its own mask, rotary angles and position ids, because after a cut no two stretches of
+    layers need agree on any of them; the decoder's own ``forward`` hands the same ones to all, and guesses packed
+    sequences from the gaps in position ids. Rows are padded on the right: causality alone keeps the padding from
+    the prompt, and only generated tokens, which come after it, need a mask.
     """
 
     def __init__(self, decoder: PreTrainedModel, prompts: Sequence[Span], visual: Sequence[slice]) -> None:
@@ -86,14 +86,13 @@ class Prefill:
 
     def advance(self, depth: int, observer: Observer | None = None, observed_from: int = 0) -> None:
         """Run the layers up to number ``depth``, those from ``observed_from`` on under the observer's eyes."""
-        mask = _causal(self.stages[-1].valid)
         rotary = self.decoder.get_submodule("rotary_emb")(self.hidden, self.positions)
         for number in range(self.depth, depth):
             layer = self.decoder.get_submodule(f"layers.{number}")
             self.entering = self.hidden
             watched = observer is not None and number + 1 >= observed_from
             with observed_transitions(layer if watched else None) as transitions:
-                self.hidden = _run(layer, self.hidden, mask, self.positions, rotary, self.cache)
+                self.hidden = _run(layer, self.hidden, None, self.positions, rotary, self.cache)
             if observer is not None and watched:
                 self._observe(observer, torch.stack(transitions, 1))
             for visual, counts in zip(self.visual, self.tokens_per_layer, strict=True):
@@ -217,15 +216,6 @@ def _run(
 
 def _pad(rows: Sequence[Tensor]) -> Tensor:
     return pad_sequence(list(rows), batch_first=True)
-
-
-def _causal(valid: Tensor) -> Tensor | None:
-    """Which keys a query sees [B, 1, T, T]; None, which SDPA takes for causal, where nothing is padding."""
-    if valid.all():
-        return None
-    length = valid.shape[1]
-    past = torch.ones(length, length, dtype=torch.bool, device=valid.device).tril()
-    return past & valid[:, None, None]
 
 
 def _check_family(decoder: PreTrainedModel) -> None:
