@@ -31,6 +31,7 @@ from robust_atp.backbones.profile import text_to_vision
 from robust_atp.backbones.prompt import PromptTokens, first_token_ids, tokenize_prompts
 from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
 from robust_atp.backbones.settings import Settings
+from robust_atp.backbones.staged import is_llama_family
 from robust_atp.errors import UserError
 
 _REDUCTIONS: dict[str, Reduction] = {
@@ -97,6 +98,11 @@ class Llava:
     def has_text_tower(self) -> bool:
         """Whether a matching CLIP model is known; it is loaded when first needed."""
         return self._clip_source is not None
+
+    @cached_property
+    def drops_inside(self) -> bool:
+        """Whether the decoder is one that ``answer`` can drop tokens in."""
+        return is_llama_family(self._decoder)
 
     @cached_property
     def shape(self) -> DecoderShape:

@@ -75,6 +75,7 @@ class Backbone(Protocol):
     provides: frozenset[str]  # names of the signals that encode can compute
     has_text_tower: bool
     shape: "DecoderShape"
+    drops_inside: bool  # whether answer can drop tokens on the way through the decoder
 
     def encode(self, images: Sequence[np.ndarray], signals: frozenset[str]) -> VisionTokens:
         """Run preprocessing, vision tower and projector on B uint8 RGB images of any size."""

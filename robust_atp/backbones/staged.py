@@ -13,7 +13,6 @@ from transformers import DynamicCache, PreTrainedModel
 from robust_atp.backbones.dropping import Observer, Survivors, View
 from robust_atp.backbones.greedy import Continuations, Span, pick_likeliest
 from robust_atp.backbones.transitions import observed_transitions
-from robust_atp.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Prefill:
 
     def __init__(self, decoder: PreTrainedModel, prompts: Sequence[Span], visual: Sequence[slice]) -> None:
         """``prompts`` are whole prompts, ``visual`` says where their visual tokens stand."""
-        _check_family(decoder)
+        assert is_llama_family(decoder)
         self.decoder = decoder
         self.depth = 0
         self.prompts = [span.embeddings for span in prompts]
@@ -218,12 +217,8 @@ def _pad(rows: Sequence[Tensor]) -> Tensor:
     return pad_sequence(list(rows), batch_first=True)
 
 
-def _check_family(decoder: PreTrainedModel) -> None:
-    needed = ("input_layernorm", "post_attention_layernorm", "self_attn.q_proj", "self_attn.k_proj", "mlp")
-    names = {name for name, _ in decoder.get_submodule("layers.0").named_modules()}
-    missing = [name for name in needed if name not in names]
-    if missing:
-        raise UserError(
-            f"pruning inside the decoder needs a decoder of the Llama family; {type(decoder).__name__}'s layers "
-            f"lack {missing[0]}"
-        )
+def is_llama_family(decoder: PreTrainedModel) -> bool:
+    """Whether a decoder's layers have the modules, by the names, that this file and ``View`` reach for."""
+    needed = {"input_layernorm", "post_attention_layernorm", "self_attn.q_proj", "self_attn.k_proj", "mlp"}
+    names = {name.removeprefix("layers.0.") for name, _ in decoder.named_modules()}
+    return needed <= names and {"norm", "rotary_emb"} <= names

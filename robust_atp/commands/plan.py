@@ -54,6 +54,7 @@ def _axes(study: "Study", plan: "Plan") -> Iterator[tuple[str, str]]:
     yield "controls", ", ".join(grid.control) or "none"
     yield "noise seeds", ", ".join(map(str, study.noise_seeds))
     yield "arms", ", ".join(f"{label(arm.pruner, arm.options)} @ {arm.keep:g}" for arm in plan.arms)
+    yield "budget", grid.budget
     yield "images", f"{len({(u.dataset, u.split, image) for u in plan.units for image in u.images})}"
     yield (
         "units",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from robust_atp.backbones.dropping import Dropping, Observer, Rule
-from robust_atp.pruning.budgets import rounded
+from robust_atp.pruning.budgets import Budget, rounded
 
 
 class Shares(Protocol):
@@ -53,7 +53,8 @@ class InsideDecoder:
 
     ``after`` are the layers of a decoder of ``published_layers`` after which the paper cuts, counted from 1.
     Other decoders are cut at the same fractions of their depth, see ``cuts_at``. With ``observer``, it watches
-    the layers from the (scaled) first cut's layer up to the last cut.
+    the layers from the (scaled) first cut's layer up to the last cut. With ``budget``, each image has a nominal
+    budget of its own, K / N.
     """
 
     after: tuple[int, ...]
@@ -62,6 +63,7 @@ class InsideDecoder:
     observer: Observer | None = None
     published_layers: int = 32
     to_count: Callable[[float, int], int] = rounded
+    budget: Budget | None = None
 
     @property
     def placement(self) -> str:

@@ -33,8 +33,8 @@ def nominal_keep(method: "Method", keep: float, budget: str, total: int, shape: 
     ``tokens`` leaves ``keep`` to the method. The other two match methods that cut before and inside the decoder.
     ``UserError`` if the layers before a method's first cut alone cost more than ``keep``.
     """
-    if budget == "tokens":
-        return keep
+    if budget == "tokens" or (method.inside is not None and method.inside.budget is not None):
+        return keep  # a budget of each image's own is calibrated, not matched
     if method.inside is None:
         uniform = (spent(budget, [count] * shape.layers, total, shape) for count in range(1, total + 1))
         # Of two equally near counts the smaller one.

@@ -46,7 +46,7 @@ class Method:
     @property
     def needs(self) -> frozenset[str]:
         """Signals that ``Backbone.encode`` must be asked for."""
-        parts = (self.score, self.budget, self.selection, self.merging)
+        parts = (self.score, self.budget, self.selection, self.merging, self.inside and self.inside.budget)
         return frozenset[str]().union(*(getattr(part, "needs", frozenset()) for part in parts))
 
     @property
@@ -66,6 +66,8 @@ class Method:
         if missing:
             provided = ", ".join(sorted(backbone.provides)) or "none"
             raise UserError(f"{who} needs signal '{missing[0]}'; the backbone provides: {provided}")
+        if self.inside is not None and not backbone.drops_inside:
+            raise UserError(f"{who} cuts inside the decoder, which has to be one of the Llama family")
 
     def prune(
         self,
@@ -100,6 +102,25 @@ class Method:
         if self.inside is None:
             return None
         return self.inside.dropping(self.inside.counts(keep, total, layers), self.position_policy)
+
+    def droppings(
+        self, tokens: VisionTokens, image_of: Sequence[int], keep: float, layers: int
+    ) -> list[Dropping] | None:
+        """``dropping`` for each of Q questions; where the budget depends on the image, so do the cuts."""
+        if self.inside is None:
+            return None
+        of_image = {
+            image: self.dropping(self._nominal(tokens, image, keep), tokens.features.shape[1], layers)
+            for image in set(image_of)
+        }
+        return [way for image in image_of if (way := of_image[image]) is not None]
+
+    def _nominal(self, tokens: VisionTokens, image: int, keep: float) -> float:
+        budget = None if self.inside is None else self.inside.budget
+        if budget is None:
+            return keep
+        sample = self._sample(tokens, image, None, 0, "")
+        return budget(self.score(sample), keep, sample) / sample.total
 
     def _sample(self, tokens: VisionTokens, image: int, query: Tensor | None, seed: int, key: str) -> Sample:
         signals = {name: tokens.signals[name][image] for name in sorted(self.needs)}

@@ -28,7 +28,7 @@ class Pruned:
 
     arm: Arm
     kept: KeptTokens
-    dropping: Dropping | None
+    droppings: list[Dropping] | None
     seconds: float
 
 
@@ -121,9 +121,9 @@ class Worker:
         start = perf_counter()
         keep = self._nominal_keep(arm, method, tokens)
         kept = method.prune(tokens, shard.image_of, shard.text, keep, self._study.seed, keys)
-        dropping = method.dropping(keep, kept.total, self._backbone.shape.layers)
+        droppings = method.droppings(tokens, shard.image_of, keep, self._backbone.shape.layers)
         _finish(kept.features[0])
-        return Pruned(arm, kept, dropping, perf_counter() - start)
+        return Pruned(arm, kept, droppings, perf_counter() - start)
 
     def _nominal_keep(self, arm: Arm, method: Method, tokens: VisionTokens) -> float:
         total = tokens.features.shape[1]
@@ -141,7 +141,7 @@ class Worker:
         results: dict[int, ArmResult] = {}
         for together in batches.values():
             questions = [example.question for example in shard.examples] * len(together)
-            ways = [p.dropping for p in together if p.dropping is not None for _ in shard.examples]
+            ways = [way for p in together for way in p.droppings or ()]
             start = perf_counter()
             answers = self._backbone.answer(_concatenate([p.kept for p in together]), questions, ways or None)
             seconds = (perf_counter() - start) / len(answers)
@@ -152,7 +152,7 @@ class Worker:
 
 
 def _batch_of(pruned: Pruned) -> tuple:
-    if pruned.dropping is None:
+    if pruned.droppings is None:
         return (pruned.arm.keep, pruned.kept.position_policy)
     # Nothing is missing yet where it enters the decoder, so both policies number it alike.
     return ("inside", None if _is_whole(pruned.kept) else pruned.kept.position_policy)

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import naive_decoder
 import numpy as np
 import pytest
+import tiny_llava
 import torch
 from tiny_llava import QUESTIONS, photos
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import LlavaForConditionalGeneration
+from transformers import LlamaConfig, LlavaForConditionalGeneration
 
+from robust_atp.backbones import BackboneSpec, load_backbone
 from robust_atp.backbones.dropping import Dropping, Survivors
 from robust_atp.backbones.greedy import Span
 from robust_atp.backbones.staged import Prefill
@@ -77,6 +79,30 @@ def test_a_ragged_batch_is_what_a_naive_decoder_does_one_by_one(tiny_backbone, w
         assert answer.first_token_logprob == pytest.approx(float(first.max()), abs=2e-4)
         assert [list(cut) for cut in answer.cuts] == kept
         assert list(answer.tokens_per_layer) == per_layer
+
+
+@pytest.fixture(scope="module")
+def ungrouped(tmp_path_factory):
+    """The tiny checkpoint with as many key heads as query heads; the other one has half as many."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            tiny_llava, "LlamaConfig", lambda **options: LlamaConfig(**options | {"num_key_value_heads": 4})
+        )
+        folder = tiny_llava.tiny_llava(tmp_path_factory.mktemp("ungrouped"))
+    return load_backbone(BackboneSpec(str(folder)))
+
+
+def test_without_grouped_queries(ungrouped):
+    tokens = ungrouped.encode(photos(3), frozenset())
+    whole = keep_indices(tokens, [range(16)] * 3, "original")
+    answers = ungrouped.answer(whole, ASKED[:3], [dropping(SCHEDULES[2])] * 3)
+    for q, answer in enumerate(answers):
+        expected, first, kept, _ = naive_decoder.answer(
+            ungrouped, whole.features[q], ASKED[q], SCHEDULES[2], naive_largest(False), "original"
+        )
+        assert answer.token_ids == expected
+        assert answer.first_token_logprob == pytest.approx(float(first.max()), abs=2e-4)
+        assert [list(cut) for cut in answer.cuts] == kept
 
 
 def test_the_ways_of_dropping_differ_so_that_a_wrong_one_would_show(tiny_backbone, whole):

@@ -10,6 +10,7 @@ import torch
 from naive_decoder import rms
 from tiny_llava import QUESTIONS, photos
 
+from robust_atp.backbones import BackboneSpec, load_backbone
 from robust_atp.backbones.flops import DecoderShape
 from robust_atp.backbones.greedy import Span
 from robust_atp.backbones.staged import Prefill
@@ -239,6 +240,17 @@ def test_keeping_all_is_the_unpruned_model(tiny_backbone, whole, name):
         assert one.first_token_logprob == pytest.approx(other.first_token_logprob, abs=1e-4)
 
 
+@pytest.mark.parametrize("name", INSIDE)
+def test_half_precision_runs_through(tiny_llava_folder, name):
+    backbone = load_backbone(BackboneSpec(str(tiny_llava_folder), dtype="bfloat16"))
+    tokens = backbone.encode(photos(2), frozenset())
+    method = build_pruner(name)
+    kept = method.prune(tokens, range(2), None, 1.0, 0, ["k"] * 2)
+    for answer in backbone.answer(kept, ASKED[:2], [method.dropping(0.3, 16, 3)] * 2):
+        assert math.isfinite(answer.first_token_logprob)
+        assert answer.tokens_per_layer[-1] < 16
+
+
 @pytest.mark.parametrize("count", [1, 15, 16])
 @pytest.mark.parametrize("name", INSIDE)
 def test_the_smallest_and_the_largest_budgets(tiny_backbone, whole, name, count):
@@ -425,3 +437,27 @@ def test_shares_interpolate_between_published_rows():
 def test_wrong_options_are_refused(name, options, message):
     with pytest.raises(UserError, match=message):
         build_pruner(name, options)
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_a_spectral_budget_scales_all_stages_image_by_image(tiny_backbone, tokens, name):
+    method = build_pruner("e-adaprune", {"ranker": name, "tau": 0.9})
+    alone = build_pruner("e-adaprune", {"tau": 0.9}).prune(tokens, range(6), None, 0.5, 0, ["k"] * 6)
+    assert len({len(indices) for indices in alone.indices}) > 1
+    ways = method.droppings(tokens, [5, 0, 1], 0.5, 32)
+    counts = [len(alone.indices[image]) for image in (5, 0, 1)]
+    assert ways == [
+        replace(build_pruner(name).dropping(count / 16, 16, 32), position_policy="compacted")
+        for count in counts
+    ]
+    kept = method.prune(tokens, range(6), None, 0.5, 0, ["k"] * 6)
+    assert {len(indices) for indices in kept.indices} == {16}
+    assert len(tiny_backbone.answer(kept, ASKED, method.droppings(tokens, range(6), 0.5, 3))) == 6
+
+
+def test_a_backbone_whose_decoder_cannot_drop_is_refused():
+    bare = SimpleNamespace(name="bare", provides=frozenset(), has_text_tower=False, drops_inside=False)
+    with pytest.raises(
+        UserError, match="'fastv' on backbone 'bare' cuts inside the decoder, which has to be one of"
+    ):
+        build_pruner("fastv").check(bare)

@@ -62,6 +62,25 @@ def test_a_budget_below_what_the_first_layers_cost_is_refused_at_once(study_with
         Worker(study, study.backbones[0])
 
 
+INSIDE = "fastv, pyramiddrop, sparsevlm, adaptinfer, transprune, dart, {name: e-adaprune, ranker: transprune}"
+
+
+def test_arms_that_share_layers_answer_as_they_would_alone(study_with: StudyWith) -> None:
+    study = study_with(f"grid.pruner=[cls-attention, {INSIDE}]", "grid.keep=[0.4, 0.2]")
+    together = rows(study)
+    assert together.pruner.nunique() == 10
+    pd.testing.assert_frame_equal(
+        together.filter(regex="^(?!seconds)"), rows(study).filter(regex="^(?!seconds)")
+    )
+    for name in ("sparsevlm", "transprune"):
+        found = rows(study_with(f"grid.pruner=[{name}]", "grid.keep=0.2"))
+        one, other = (r[(r.pruner == name) & (r.keep == 0.2)].reset_index() for r in (found, together))
+        columns = ["question_id", "prediction", "tokens_mean", "prefill_flops"]
+        pd.testing.assert_frame_equal(one[columns], other[columns])
+        assert [list(masks) for masks in one.kept] == [list(masks) for masks in other.kept]
+        np.testing.assert_allclose(one.first_token_logprob, other.first_token_logprob, atol=1e-4)
+
+
 def test_the_budget_is_part_of_what_a_study_is(study_with: StudyWith) -> None:
     one, other = (
         plan_study(study_with(f"grid.budget={name}")).units[0].key for name in ("tokens", "mean_tokens")

@@ -29,7 +29,8 @@ def e_adaprune(
     proportion of spectral energy", by randomised SVD, with existing methods. All else is our reading.
 
     - ``ranker`` cls-attention: any pruner with a fixed budget, as a study names it: ``atp``, or
-      ``{name: atp, alpha: 0.25}``. Which ones the paper used is not known.
+      ``{name: atp, alpha: 0.25}``. Which ones the paper used is not known. A ranker that cuts inside the
+      decoder takes K / N for its nominal budget, so that all its stages shrink together.
     - ``tau``: the share of energy to preserve. Without it ``keep`` is that share; with one from
       ``energy.calibrate``, whose mean K matches that of other arms, ``keep`` only names the arm.
     - ``tokens`` projected | tower, ``variant`` raw | centred | normalised, ``exponent`` 2 | 1, ``svd``
@@ -38,13 +39,17 @@ def e_adaprune(
     """
     name, options = _named(ranker)
     method = build_pruner(name, options)
-    if not isinstance(method.budget, FixedRatio):
+    energy = SpectralEnergy(tau, tokens, variant, exponent, svd, rank, k_min, k_max)
+    budget: dict[str, Any] = {"budget": energy}
+    if method.inside is not None and method.inside.budget is None:
+        budget = {"inside": replace(method.inside, budget=energy)}
+    elif not isinstance(method.budget, FixedRatio):
         raise UserError(f"ranker must be a pruner whose budget is fixed; '{name}' has one of its own")
     return replace(
         method,
         name="e-adaprune",
         summary=f"as many as spectral energy asks for, ranked by {name}",
-        budget=SpectralEnergy(tau, tokens, variant, exponent, svd, rank, k_min, k_max),
+        **budget,
         position_policy=position_policy,
         paper="He and Chen, Energy-Driven Adaptive Visual Token Pruning for Efficient Vision-Language Models, "
         "arXiv:2603.05950",
