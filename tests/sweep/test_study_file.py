@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from robust_atp.errors import UserError
+from robust_atp.pruning import PRUNERS
 from robust_atp.sweep.study_file import load_study
 
 GOOD = """\
@@ -59,8 +60,8 @@ sed: 1
         "  line 7   grid.control[0]         control 'blanc' is not one of: blank, shuffled   "
         "(did you mean 'blank'?)",
         "  line 8   grid.severty            unknown key   (did you mean 'severity'?)",
-        "  line 10  grid.pruner[0].name     pruner 'cls-atention' is not one of: atp, cls-attention, none, random, "
-        "uniform-grid   (did you mean 'cls-attention'?)",
+        f"  line 10  grid.pruner[0].name     pruner 'cls-atention' is not one of: {', '.join(sorted(PRUNERS.names()))}"
+        "   (did you mean 'cls-attention'?)",
         "  line 11  grid.pruner[1].options  pruner 'random' has no option 'positon_policy'; it has: "
         "position_policy   (did you mean 'position_policy'?)",
         "  line 12  grid.keep[1]            must be a number, got 'half'",
