@@ -1,25 +1,26 @@
 """Several ways of dropping visual tokens from the same prompts, computed together up to where they part."""
 
+from collections import Counter
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from robust_atp.backbones.dropping import Dropping
-from robust_atp.backbones.greedy import Continuations, Span
+from robust_atp.backbones.greedy import Span
 from robust_atp.backbones.staged import Prefill
 from robust_atp.errors import UserError
 
 
 @dataclass(frozen=True)
 class Descent:
-    """What became of P prompts on their ways through the decoder."""
+    """What became of one prompt on one way through the decoder."""
 
-    continuations: Continuations
-    cuts: list[tuple[tuple[int, ...], ...]]  # P × grid positions kept after each cut
-    tokens_per_layer: list[tuple[int, ...]]  # P × visual tokens that each layer processed
+    token_ids: tuple[int, ...]
+    first_logprobs: Tensor  # [V], float32
+    cuts: tuple[tuple[int, ...], ...]  # grid positions kept after each cut
+    tokens_per_layer: tuple[int, ...]  # visual tokens that each layer processed
 
 
 def decode_dropping(
@@ -30,39 +31,46 @@ def decode_dropping(
     ways: Sequence[tuple[int, Dropping]],
     end_ids: Set[int],
     max_new_tokens: int,
-) -> Descent:
-    """Send prompt ``p`` down its way for every (p, way) in ``ways``, P in all.
+) -> list[Descent]:
+    """Send prompt ``p`` down its way, for every (p, way) in ``ways``.
 
     The layers before the first cut run once for all ways: a trunk advances through them, and each batch of
-    ways that cut alike branches off where it must. Batches hold every prompt at most once, whatever else is
-    asked for, so that neither their memory nor their rows depend on how many ways there are.
+    ways that cut alike branches off where it must.
     """
-    layers = len(decoder.get_submodule("layers"))  # type: ignore[arg-type]
-    batches: dict[tuple, list[int]] = {}
-    turns: dict[tuple, int] = {}
-    for number, (prompt, way) in enumerate(ways):
+    layers = len(list(decoder.get_submodule("layers").children()))
+    for _, way in ways:
         _check_depths(way, layers)
-        depths = tuple(depth for depth, _ in way.cuts)
-        alike = (way.own_from, depths, way.rule, way.observer, way.observed_from, way.position_policy)
-        turn = turns[prompt, alike] = turns.get((prompt, alike), -1) + 1
-        batches.setdefault((*alike, turn), []).append(number)
     trunk = Prefill(decoder, prompts, visual)
-    done: dict[int, tuple] = {}
-    for (own_from, *_), numbers in sorted(batches.items(), key=lambda batch: batch[0][0]):
-        trunk.advance(own_from)
+    descents: dict[int, Descent] = {}
+    for numbers in _batches(ways):
+        batch = [ways[number][1] for number in numbers]
+        trunk.advance(batch[0].own_from)
         branch = trunk.fork([ways[number][0] for number in numbers])
-        _descend(branch, [ways[number][1] for number in numbers], layers)
+        _descend(branch, batch, layers)
         found = branch.decode(head, end_ids, max_new_tokens)
         for row, number in enumerate(numbers):
-            cuts = tuple(tuple(kept.tolist()) for kept in branch.kept[row])
-            done[number] = (
+            descents[number] = Descent(
                 found.token_ids[row],
                 found.first_logprobs[row],
-                cuts,
+                tuple(tuple(kept.tolist()) for kept in branch.kept[row]),
                 tuple(branch.tokens_per_layer[row]),
             )
-    token_ids, first_logprobs, cuts, tokens = zip(*(done[number] for number in range(len(ways))), strict=True)
-    return Descent(Continuations(list(token_ids), torch.stack(first_logprobs)), list(cuts), list(tokens))
+    return [descents[number] for number in range(len(ways))]
+
+
+def _batches(ways: Sequence[tuple[int, Dropping]]) -> list[list[int]]:
+    """Numbers of ways that cut after the same layers by the same rule, those that part first in front.
+
+    A batch holds every prompt at most once: neither its size nor its rows depend on how many ways there are.
+    """
+    batches: dict[tuple, list[int]] = {}
+    turns: Counter[tuple] = Counter()
+    for number, (prompt, way) in enumerate(ways):
+        depths = tuple(depth for depth, _ in way.cuts)
+        alike = (depths, way.rule, way.observer, way.observed_from, way.position_policy)
+        batches.setdefault((*alike, turns[prompt, alike]), []).append(number)
+        turns[prompt, alike] += 1
+    return sorted(batches.values(), key=lambda numbers: ways[numbers[0]][1].own_from)
 
 
 def _descend(branch: Prefill, ways: Sequence[Dropping], layers: int) -> None:

@@ -232,18 +232,17 @@ class Llava:
             whole = whole_prompts(self._decoder.get_input_embeddings(), kept, prompts, rows)
             entries = [q for q, prompt in enumerate(prompt_of) if prompt in rows]
             ways = [(prompt_of[q] - rows.start, dropping[q]) for q in entries]
-            descent = decode_dropping(
+            descents = decode_dropping(
                 self._decoder, self.model.lm_head, *whole, ways, self._end_ids, self.max_new_tokens
             )
-            texts = [prompts[prompt_of[q]] for q in entries]
-            lengths = [
-                [len(text.before) + n + len(text.after) for n in counts]
-                for text, counts in zip(texts, descent.tokens_per_layer, strict=True)
-            ]
-            found = self._read_out(descent.continuations, [self.shape.flops(each) for each in lengths])
-            for number, q in enumerate(entries):
-                counts = descent.tokens_per_layer[number]
-                answers[q] = replace(found[number], cuts=descent.cuts[number], tokens_per_layer=counts)
+            costs = []
+            for q, descent in zip(entries, descents, strict=True):
+                text = len(prompts[prompt_of[q]].before) + len(prompts[prompt_of[q]].after)
+                costs.append(self.shape.flops([text + count for count in descent.tokens_per_layer]))
+            logprobs = torch.stack([descent.first_logprobs for descent in descents])
+            found = self._read_out(Continuations([d.token_ids for d in descents], logprobs), costs)
+            for q, answer, descent in zip(entries, found, descents, strict=True):
+                answers[q] = replace(answer, cuts=descent.cuts, tokens_per_layer=descent.tokens_per_layer)
         return [answers[q] for q in range(len(prompt_of))]
 
     def _tokenize(self, questions: Sequence[str]) -> list[PromptTokens]:

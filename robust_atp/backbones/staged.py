@@ -22,11 +22,12 @@ class Stage:
     first_layer: int
     valid: Tensor  # bool [B, T]
     position: Tensor  # [B, 1] position id of each row's last token
+    padded: bool
 
     def grown(self) -> "Stage":
         """Return the stage with room for one more token in every row."""
         valid = torch.cat([self.valid, self.valid.new_ones(len(self.valid), 1)], 1)
-        return Stage(self.first_layer, valid, self.position + 1)
+        return replace(self, valid=valid, position=self.position + 1)
 
 
 class Prefill:
@@ -150,7 +151,7 @@ class Prefill:
         hidden = self.decoder.get_input_embeddings()(tokens)[:, None]  # [B, 1, D]
         ends = [stage.first_layer for stage in self.stages[1:]] + [self.depth]
         for stage, end in zip(self.stages, ends, strict=True):
-            mask = None if stage.valid.all() else stage.valid[:, None, None]  # [B, 1, 1, T]
+            mask = stage.valid[:, None, None] if stage.padded else None  # [B, 1, 1, T]
             rotary = self.decoder.get_submodule("rotary_emb")(hidden, stage.position)
             for number in range(stage.first_layer, end):
                 layer = self.decoder.get_submodule(f"layers.{number}")
@@ -181,7 +182,7 @@ class Prefill:
         )  # type: ignore[return-value]
 
     def _observe(self, observer: Observer, transitions: Tensor) -> None:
-        """Add an observer's scores of the layer just passed; ``transitions`` [2, 2, B, T] ."""
+        """Add an observer's scores of the layer just passed; ``transitions`` is [2, 2, B, T]."""
         scores = torch.zeros_like(self.observed)
         for row, (n, visual) in enumerate(zip(self._lengths, self.visual, strict=True)):
             magnitude, cosine = transitions[:, :, row, :n]
@@ -192,7 +193,8 @@ class Prefill:
         self._lengths = lengths
         ends = torch.tensor(lengths, device=self.hidden.device)[:, None]  # [B, 1]
         valid = torch.arange(self.hidden.shape[1], device=ends.device) < ends
-        self.stages.append(Stage(self.depth, valid, self.positions.gather(1, ends - 1)))
+        padded = min(lengths) < self.hidden.shape[1]
+        self.stages.append(Stage(self.depth, valid, self.positions.gather(1, ends - 1), padded))
 
 
 def _run(
