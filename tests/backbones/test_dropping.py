@@ -81,6 +81,42 @@ def test_a_ragged_batch_is_what_a_naive_decoder_does_one_by_one(tiny_backbone, w
         assert list(answer.tokens_per_layer) == per_layer
 
 
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("cuts", SCHEDULES)
+def test_dropping_equals_masking(tiny_backbone, whole, cuts, policy):
+    answers = tiny_backbone.answer(whole, ASKED, [dropping(cuts, policy)] * 6)
+    for q, answer in enumerate(answers):
+        gone = {depth: set(range(16)) - set(kept) for (depth, _), kept in zip(cuts, answer.cuts, strict=True)}
+        assert answer.token_ids == masked_answer(tiny_backbone, whole.features[q], ASKED[q], gone, policy)
+
+
+@torch.no_grad()
+def masked_answer(backbone, features, question, gone, policy):
+    """Nothing leaves: from each cut on, 4-D masks hide the columns of what should have. No cache."""
+    decoder = backbone.model.model.language_model
+    text = tiny_llava.TEMPLATE.replace("{question}", question).replace("<image>", "<image>" * 16)
+    ids = backbone.processor.tokenizer(text)["input_ids"]
+    start = ids.index(4)
+    answer: list[int] = []
+    while len(answer) < 4:
+        hidden = decoder.get_input_embeddings()(torch.tensor(ids + answer))[None]
+        hidden[0, start : start + 16] = features
+        visible = torch.ones(hidden.shape[1], dtype=torch.bool)
+        for depth, layer in enumerate(decoder.layers):
+            for token in gone.get(depth, ()):
+                visible[start + token] = False
+            positions = torch.arange(len(visible)) if policy == "original" else visible.cumsum(0) - 1
+            mask = visible[None] & torch.ones(len(visible), len(visible), dtype=torch.bool).tril()
+            mask |= torch.eye(len(visible), dtype=torch.bool)  # a masked query must see something
+            rotary = decoder.rotary_emb(hidden, positions[None])
+            hidden = layer(hidden, attention_mask=mask[None, None], position_embeddings=rotary)
+        token = int(backbone.model.lm_head(decoder.norm(hidden[0, -1])).argmax())
+        if token == 2:
+            break
+        answer.append(token)
+    return tuple(answer)
+
+
 @pytest.fixture(scope="module")
 def ungrouped(tmp_path_factory):
     """The tiny checkpoint with as many key heads as query heads; the other one has half as many."""
