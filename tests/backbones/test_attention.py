@@ -52,7 +52,9 @@ def test_keys_and_wide_head_attention_come_from_the_projections_themselves(tiny_
         getattr(attention, name).register_forward_hook(lambda _, i, out, name=name: seen.update({name: out}))
         for name in ("q_proj", "k_proj")
     ]
-    signals = tiny_backbone.encode(photos(3), frozenset({"keys:last", "single_head_cls_attention:last"})).signals
+    signals = tiny_backbone.encode(
+        photos(3), frozenset({"keys:last", "single_head_cls_attention:last"})
+    ).signals
     for hook in hooks:
         hook.remove()
     query, key = seen["q_proj"], seen["k_proj"]  # [B, 17, 32]
