@@ -74,7 +74,8 @@ def test_methods_never_share_the_look_of_the_controls():
 
 
 @pytest.mark.parametrize(
-    ("share", "text"), [(0.042, "+4.2"), (-0.003, "−0.3"), (0.0, "0.0"), (-0.0001, "0.0")]
+    ("share", "text"),
+    [(0.042, "+4.2"), (-0.003, "−0.3"), (0.0, "0.0"), (-0.0001, "0.0"), (float("nan"), "–")],
 )
 def test_points(share: float, text: str):
     assert points(share) == text
