@@ -1,9 +1,7 @@
 """Evaluates one unit: corrupt once, encode once, then let every arm answer from the same tokens."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import groupby
 from time import perf_counter
 
 import numpy as np
@@ -61,7 +59,7 @@ class Worker:
         tokens = self._backbone.encode(images, self._signals)
         _finish(tokens.features)
         seconds_encode = perf_counter() - start
-        results = self._answer([self._prune(unit, shard, tokens, *arm) for arm in self._arms], shard)
+        results = [self._answer(self._prune(unit, shard, tokens, *arm), shard) for arm in self._arms]
         return table(
             study=self._study.name,
             unit=unit,
@@ -119,19 +117,14 @@ class Worker:
         _finish(kept.features[0])
         return Pruned(arm, kept, perf_counter() - start)
 
-    def _answer(self, pruned: Sequence[Pruned], shard: Shard) -> list[ArmResult]:
-        """Answer all questions for all arms; arms of one budget share batches, being of similar length."""
-        results = []
-        for _, same in groupby(pruned, key=lambda p: (p.arm.keep, p.kept.position_policy)):
-            together = list(same)
-            questions = [example.question for example in shard.examples] * len(together)
-            start = perf_counter()
-            answers = self._backbone.answer(_concatenate([p.kept for p in together]), questions)
-            seconds = (perf_counter() - start) / len(answers)
-            for number, p in enumerate(together):
-                own = answers[number * len(shard.examples) : (number + 1) * len(shard.examples)]
-                results.append(ArmResult(p.arm, p.kept, own, p.seconds / len(own), seconds))
-        return results
+    def _answer(self, pruned: Pruned, shard: Shard) -> ArmResult:
+        # Arm by arm, although arms of one budget would fit into one batch: its time is then that arm's own.
+        start = perf_counter()
+        answers = self._backbone.answer(pruned.kept, [example.question for example in shard.examples])
+        count = len(answers)
+        return ArmResult(
+            pruned.arm, pruned.kept, answers, pruned.seconds / count, (perf_counter() - start) / count
+        )
 
 
 def _method(arm: Arm, study: Study) -> Method:
@@ -140,12 +133,6 @@ def _method(arm: Arm, study: Study) -> Method:
     if study.position_policy is None or arm.pruner == "none":
         return method
     return replace(method, position_policy=study.position_policy)
-
-
-def _concatenate(parts: Sequence[KeptTokens]) -> KeptTokens:
-    features = [feature for part in parts for feature in part.features]
-    indices = [index for part in parts for index in part.indices]
-    return KeptTokens(features, indices, parts[0].total, parts[0].position_policy)
 
 
 def _finish(tensor: Tensor) -> None:
