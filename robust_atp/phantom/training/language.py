@@ -9,26 +9,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPModel, LlavaForConditionalGeneration
 
-from robust_atp.phantom.model import EOS, IMAGE, PAD, PROMPT, SPECIAL, build_tokenizer
+from robust_atp.phantom.model import EOS, IMAGE, PAD, PROMPT, SPECIAL, WIDTH, build_tokenizer
 from robust_atp.phantom.questions import ask
 from robust_atp.phantom.render import render
 from robust_atp.phantom.training.loop import accelerate, finished, train
-from robust_atp.phantom.training.vision import coverage, normalise, wear
-from robust_atp.phantom.world import Scene, sample_scene, stream
+from robust_atp.phantom.training.vision import normalise, patch_labels, wear
+from robust_atp.phantom.world import SHAPES, Scene, sample_scene, stream
 
 # Questions drawn per scene. Relations need two look-ups and a comparison and are learned last, hence their share.
 MIX = {
-    "colour": 6,
-    "shape": 6,
+    "colour": 4,
+    "shape": 4,
     "existence": 6,
-    "counting": 5,
-    "relation": 9,
-    "position": 4,
-    "background": 2,
+    "counting": 7,
+    "relation": 10,
+    "position": 6,
+    "background": 1,
 }
 BLOCKS = 12  # questions per image and step
 QUESTION_LENGTH = 10  # tokens of the longest question and its answer
@@ -41,6 +41,7 @@ class Lessons:
 
     features: Tensor  # bfloat16 [S, N, D]
     on_object: Tensor  # bool [S, N]: the patch touches an object
+    centre: Tensor  # [S, N, 2] of the object under the patch, in picture widths
     tokens: Tensor  # [S, Q, QUESTION_LENGTH], question then answer, right-padded
     length: Tensor  # [S, Q] tokens of the question alone
     kind: Tensor  # [S, Q]
@@ -50,15 +51,17 @@ class Lessons:
         """Render, look at and question scenes 0..count-1 of a world."""
         scenes = [sample_scene(world, index, seed) for index in range(count)]
         generator = torch.Generator().manual_seed(seed)
-        features, on_object = [], []
+        features, on_object, centre = [], [], []
         for start in range(0, count, 100):
-            images, masks = zip(*(render(scene) for scene in scenes[start : start + 100]), strict=True)
-            features.append(
-                look(clip, wear(normalise(torch.stack([*map(torch.from_numpy, images)])), generator))
-            )
-            on_object += [torch.from_numpy(coverage(mask).max(0) > 0.1) for mask in masks]
+            some = scenes[start : start + 100]
+            images, masks = zip(*(render(scene) for scene in some), strict=True)
+            pixels = wear(normalise(torch.stack([torch.from_numpy(image) for image in images])), generator)
+            features.append(look(clip, pixels))
+            labels = patch_labels(some, list(masks))
+            on_object.append(labels.shape < len(SHAPES))
+            centre.append(labels.centre)
         tokens, length, kind = question_tokens(scenes, target_only=world == "shortcut", seed=seed)
-        return Lessons(torch.cat(features), torch.stack(on_object), tokens, length, kind)
+        return Lessons(torch.cat(features), torch.cat(on_object), torch.cat(centre), tokens, length, kind)
 
 
 @torch.no_grad()
@@ -159,6 +162,22 @@ def answers(tokens: Tensor, length: Tensor) -> Tensor:
     return torch.cat([answer, torch.full_like(answer, SPECIAL.index(EOS))], 2)
 
 
+class Compass(nn.Module):
+    """Linear reader of an object's centre off its projected patches; thrown away after training.
+
+    Without it the projector drops the horizontal place for good (decodable with R² 0.3, the vertical one with 0.9)
+    and "left or right" stays at chance while "above or below" is solved: measured after 1,700 steps.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(WIDTH, 2)
+
+    def forward(self, projected: Tensor, centre: Tensor) -> Tensor:
+        """Loss on object patches: projected [P, D], centre [P, 2]."""
+        return 3 * (self.head(projected).float() - centre).square().mean()
+
+
 def train_language(
     clip: CLIPModel,
     llava: LlavaForConditionalGeneration,
@@ -169,7 +188,9 @@ def train_language(
     seed: int,
 ) -> None:
     """Train projector and language model on a world; resumes from ``checkpoint``."""
+    compass = Compass().to(llava.device)
     trained = {
+        "compass": compass,
         "projector": llava.model.multi_modal_projector,
         "language": llava.model.language_model,
         "head": llava.lm_head,
@@ -197,8 +218,11 @@ def train_language(
         inputs = (part.to(device) for part in (lessons.features[rows], kept, tokens, length))
         with torch.autocast(device.type, torch.bfloat16):
             logits = forward(llava, *inputs, compacted=bool(draw(2))).float()
+            there = lessons.on_object[rows[:16]]
+            projected = llava.model.multi_modal_projector(lessons.features[rows[:16]][there].to(device))
+            placed = compass(projected, lessons.centre[rows[:16]][there].to(device))
         target = answers(tokens, length).to(device)
-        loss = F.cross_entropy(logits.flatten(0, 2), target.flatten())
+        loss = F.cross_entropy(logits.flatten(0, 2), target.flatten()) + placed
         right = (logits[:, :, 0].argmax(-1) == target[..., 0]).float().mean().item()
         return loss, right
 
