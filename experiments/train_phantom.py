@@ -54,9 +54,9 @@ def train(name: str, world: str, steps: int, arguments: argparse.Namespace) -> N
     """Train one backbone and write its checkpoint folder."""
     device = torch.device(arguments.device)
     torch.manual_seed(arguments.seed)
-    clip = build_clip().to(device)
+    clip = build_clip().to(device)  # type: ignore[arg-type]  # their decorator hides the signature
     train_vision(clip, arguments.work / "vision.pt", steps=arguments.vision_steps, seed=arguments.seed)
-    llava = build_llava(clip).to(device)
+    llava = build_llava(clip).to(device)  # type: ignore[arg-type]  # their decorator hides the signature
     train_language(
         clip,
         llava,

@@ -100,9 +100,11 @@ def test_overlay_veils_exactly_the_dropped_patches():
     rows = pd.DataFrame([row | {"prediction": "$6 or $7", "score": 0.0}])
     pixels = np.full((40, 60, 3), 100, np.uint8)
     figure = overlay({("clean", 0): Picture(pixels, None, rows)})
-    picture, veil = figure.axes[0].images
-    assert picture.get_array().shape == (40, 40, 3)
-    assert ((veil.get_array()[..., 3] == 0).ravel() == kept).all()
+    picture, veil = (image.get_array() for image in figure.axes[0].images)
+    assert picture is not None
+    assert picture.shape == (40, 40, 3)
+    assert veil is not None
+    assert ((veil[..., 3] == 0).ravel() == kept).all()
     svg(figure)  # dollar signs are text, not mathematics
 
 

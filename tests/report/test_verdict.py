@@ -8,13 +8,13 @@ from robust_atp.report.arms import Arm, Population
 from robust_atp.report.verdict import Verdict, in_words, verdicts
 
 
-def verdict(value: float, lo: float, hi: float, retention_gap: float) -> Verdict:
+def verdict(value: float, lo: float, hi: float, retention_gap: float, se: float = 0.015) -> Verdict:
     accuracy = pd.Series({"value": 0.7, "lo": 0.6, "hi": 0.8, "n": 200, "images": 50})
     excess = {
         "value": value,
         "lo": lo,
         "hi": hi,
-        "se": 0.015,
+        "se": se,
         "images": 50,
         "detectable": 0.042,
         "retention_gap": retention_gap,
@@ -58,8 +58,7 @@ def test_words_use_real_minus_signs():
 
 
 def test_a_difference_without_spread_decides_nothing():
-    flat = verdict(0.0, 0.0, 0.0, 0.0)
-    flat.excess["se"] = 0.0
+    flat = verdict(0.0, 0.0, 0.0, 0.0, se=0.0)
     assert (flat.word, flat.remark) == ("not tested", "every image gives the same difference")
     assert in_words([flat]) == ""
 
