@@ -69,7 +69,7 @@ class Plan:
 def arms(study: Study) -> tuple[Arm, ...]:
     """Unpruned first, then budget by budget random pruning and the study's pruners.
 
-    Arms of one budget stand together because they are answered together.
+    Arms of one budget stand together: they are what is compared.
     """
     pruners = study.grid.pruner
     if not any(pruner.name == "random" for pruner in pruners):
