@@ -1,7 +1,7 @@
 """The one function most callers need."""
 
 import operator
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
@@ -12,7 +12,11 @@ from corruptions.streams import random_stream
 
 
 def corrupt(
-    image: ImageKind, name: str | Corruption, severity: int, seed: int = 0, key: str | int = ""
+    image: ImageKind,
+    name: str | Corruption,
+    severity: SupportsIndex,
+    seed: SupportsIndex = 0,
+    key: str | int | np.integer = "",
 ) -> ImageKind:
     """Return a corrupted copy of ``image``, of the same kind and size.
 

@@ -26,19 +26,43 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("tokens_total", pa.int32(), "visual tokens before pruning"),
     ("tokens_llm", pa.int32(), "visual tokens that entered the language model"),
     ("tokens_mean", pa.float64(), "visual tokens averaged over the language model's layers"),
-    ("kept", pa.list_(pa.binary()), "kept tokens as bitmasks over the patch grid (numpy.packbits, raster order), one per stage"),
+    (
+        "kept",
+        pa.list_(pa.binary()),
+        "kept tokens as bitmasks over the patch grid (numpy.packbits, raster order), one per stage",
+    ),
     ("grid", pa.string(), "patch grid as rows x columns, e.g. 14x14"),
-    ("object_patches", pa.binary(), "patches with at least half their area inside an object mask, packed like kept; null without masks"),
-    ("position_policy", pa.string(), "original: kept tokens keep their position ids; compacted: they are renumbered"),
+    (
+        "object_patches",
+        pa.binary(),
+        "patches with at least half their area inside an object mask, packed like kept; null without masks",
+    ),
+    (
+        "position_policy",
+        pa.string(),
+        "original: kept tokens keep their position ids; compacted: they are renumbered",
+    ),
     ("prediction", pa.string(), "answer text of the model"),
     ("answer", pa.string(), "reference answer (the most frequent one)"),
     ("score", pa.float64(), "official score of the prediction, in [0, 1]"),
     ("first_token_logprob", pa.float64(), "log-probability of the first answer token"),
-    ("yes_no_margin", pa.float64(), "log p(yes) - log p(no) at the first answer token; nan where the vocabulary lacks them"),
+    (
+        "yes_no_margin",
+        pa.float64(),
+        "log p(yes) - log p(no) at the first answer token; nan where the vocabulary lacks them",
+    ),
     ("prefill_flops", pa.float64(), "floating-point operations of the language model's prefill for this row"),
-    ("seconds_encode", pa.float64(), "wall time of corruption and vision tower, shared out over the rows of the image"),
+    (
+        "seconds_encode",
+        pa.float64(),
+        "wall time of corruption and vision tower, shared out over the rows of the image",
+    ),
     ("seconds_prune", pa.float64(), "wall time of pruning, shared out over the rows of the batch"),
-    ("seconds_answer", pa.float64(), "wall time of the language model, shared out over the rows of the batch"),
+    (
+        "seconds_answer",
+        pa.float64(),
+        "wall time of the language model, shared out over the rows of the batch",
+    ),
 )
 
 SCHEMA = pa.schema([pa.field(name, kind, metadata={"meaning": meaning}) for name, kind, meaning in _COLUMNS])

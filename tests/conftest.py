@@ -21,5 +21,8 @@ def tiny_llava_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_backbone(tiny_llava_folder: Path) -> "Llava":
     """That checkpoint, loaded through ``load_backbone`` in float32 on the CPU."""
     from robust_atp.backbones import BackboneSpec, load_backbone
+    from robust_atp.backbones.llava import Llava
 
-    return load_backbone(BackboneSpec(str(tiny_llava_folder)))
+    backbone = load_backbone(BackboneSpec(str(tiny_llava_folder)))
+    assert isinstance(backbone, Llava)
+    return backbone

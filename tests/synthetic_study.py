@@ -156,10 +156,17 @@ def _unit(key: str, rows: pa.Table) -> tuple[Unit, pa.Table]:
 
 def _hashes(images: int, conditions: list[tuple[str, int]]) -> dict[tuple[int, str, int], str]:
     scenes = load_dataset({"name": "phantom", "split": "test", "images": images})
-    where = {"noise_seed": 0, "study_seed": 0, "dataset": "phantom"}
 
     def pixels(image: int, name: str, severity: int) -> np.ndarray:
-        return intervene(scenes.image(str(image)), name, severity=severity, image_id=str(image), **where)
+        return intervene(
+            scenes.image(str(image)),
+            name,
+            severity=severity,
+            noise_seed=0,
+            study_seed=0,
+            dataset="phantom",
+            image_id=str(image),
+        )
 
     return {key: pixel_hash(pixels(*key)) for key in _cells(images, conditions)}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.stats import wasserstein_distance_nd
-from statsmodels.stats.inter_rater import fleiss_kappa
+from statsmodels.stats.inter_rater import fleiss_kappa  # type: ignore[import-untyped]  # ships no types
 
 from robust_atp.errors import UserError
 from robust_atp.stability import (
@@ -36,6 +36,10 @@ cases = pytest.mark.parametrize("case", TOKENS["cases"], ids=lambda case: case["
 
 def approx(expected):
     return pytest.approx(math.nan if expected is None else expected, abs=1e-9, nan_ok=True)
+
+
+def ranked(scores):
+    return sorted(range(len(scores)), key=lambda token: -scores[token])
 
 
 def sets_with(a, b, r, n):
@@ -128,11 +132,9 @@ def test_nogueira_of_equal_rows_is_one():
 @cases
 def test_rbo_golden(case):
     expected = case["rbo"]
-    assert rbo(case["scores_clean"], case["scores_corrupt"], expected["p"]) == approx(expected["rbo_ext"])
-    rankings = [
-        sorted(range(36), key=lambda i, s=case[key]: -s[i]) for key in ("scores_clean", "scores_corrupt")
-    ]
-    assert rbo(*rankings, p=expected["p"]) == approx(expected["rbo_ext"])
+    clean, corrupted = case["scores_clean"], case["scores_corrupt"]
+    assert rbo(clean, corrupted, expected["p"]) == approx(expected["rbo_ext"])
+    assert rbo(ranked(clean), ranked(corrupted), expected["p"]) == approx(expected["rbo_ext"])
     assert rbo_chance(36, expected["p"]) == approx(expected["chance_expected"])
     assert rbo_persistence(max(2, len(case["A"]))) == approx(expected["p"])
 
@@ -218,10 +220,10 @@ def test_baseline_does_not_depend_on_the_order_of_images():
         (lambda: kappa([0, 36], [1], 36), "kept token 36 is outside 0..35"),
         (lambda: jaccard([-1], [1]), "kept token -1"),
         (lambda: kappa([1, 1], [2], 5), "distinct whole"),
-        (lambda: kappa([0.5], [2], 5), "distinct whole"),
+        (lambda: kappa(np.array([0.5]), [2], 5), "distinct whole"),
         (lambda: jaccard_chance(5, 2, 4), "a=5"),
         (lambda: kappa_masks(np.ones((2, 3)), np.ones((2, 3))), "boolean"),
-        (lambda: nogueira([[0, 2]]), "0/1 matrix"),
+        (lambda: nogueira(np.array([[0, 2]])), "0/1 matrix"),
         (lambda: rbo([1, 2], [1, 2, 3]), "got 2 and 3"),
         (lambda: rbo([1, 1], [1, 2]), "each token once"),
         (lambda: rbo([1, 2], [1, 2], p=1.0), "got 1.0"),

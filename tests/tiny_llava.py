@@ -47,7 +47,7 @@ def tiny_llava(folder: Path, seed: int = 0) -> Path:
         max_position_embeddings=256, pad_token_id=0, bos_token_id=1, eos_token_id=2,
     )  # fmt: skip
     model = LlavaForConditionalGeneration(
-        LlavaConfig(vision_config=vision, text_config=decoder, image_token_id=SPECIAL.index("<image>"),
+        LlavaConfig(vision_config=vision, text_config=decoder, image_token_index=SPECIAL.index("<image>"),
                     vision_feature_layer=-2, image_seq_length=(SIDE // PATCH) ** 2)
     ).eval()  # fmt: skip
     _make_opinionated(model)

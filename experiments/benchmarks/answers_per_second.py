@@ -10,6 +10,7 @@ process on one thread, and every answer is compared.
 import argparse
 import tempfile
 import time
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -94,9 +95,10 @@ def generate(backbone: Llava, image: np.ndarray, row: pd.Series) -> str:
         backbone.prompt.format(question=row.question) if "{question}" in backbone.prompt else backbone.prompt
     )
     inputs = backbone.processor(images=image, text=prompt, return_tensors="pt")
-    options = {"do_sample": False, "max_new_tokens": backbone.max_new_tokens}
+    model: Any = backbone.model  # the annotated self of their generate excludes their own models
+    options: dict[str, Any] = {"do_sample": False, "max_new_tokens": backbone.max_new_tokens}
     if row.pruner == "none":
-        output = backbone.model.generate(**inputs, **options)
+        output = model.generate(**inputs, **options)
         return backbone.processor.decode(
             output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True
         ).strip()
@@ -106,17 +108,15 @@ def generate(backbone: Llava, image: np.ndarray, row: pd.Series) -> str:
     text = backbone.embed_questions([row.question]) if method.needs_text else None
     key = f"{row.dataset}/{row.image_id}/{row.intervention}/{row.severity}/{row.noise_seed}"
     kept = method.prune(tokens, [0], text, row.keep, 0, [key])
-    image_token = backbone.model.config.image_token_id
+    image_token = model.config.image_token_id
     ids = inputs["input_ids"][0]
     first = int((ids == image_token).nonzero()[0])
     thinned = torch.cat(
         [ids[:first], ids.new_full((len(kept.indices[0]),), image_token), ids[ids != image_token][first:]]
     )
-    embeds = backbone.model.get_input_embeddings()(thinned[None])
+    embeds = model.get_input_embeddings()(thinned[None])
     embeds[thinned[None] == image_token] = kept.features[0].to(embeds.dtype)
-    output = backbone.model.generate(
-        inputs_embeds=embeds, attention_mask=torch.ones_like(thinned)[None], **options
-    )
+    output = model.generate(inputs_embeds=embeds, attention_mask=torch.ones_like(thinned)[None], **options)
     return backbone.processor.decode(output[0], skip_special_tokens=True).strip()
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoTokenizer, CLIPModel, PreTrainedModel, PreTrainedTokenizerBase
 
+from robust_atp.backbones.quiet import without_progress_bars
 from robust_atp.errors import UserError
 
 
@@ -31,7 +32,8 @@ class JointSpace:
         ``UserError`` if it cannot be read or its vision width is not that of the backbone's tower.
         """
         try:
-            clip = CLIPModel.from_pretrained(source, dtype=dtype).eval()
+            with without_progress_bars():
+                clip = CLIPModel.from_pretrained(source, dtype=dtype).eval()
             clip.to(device)
             tokenizer = AutoTokenizer.from_pretrained(source)
         except OSError as error:

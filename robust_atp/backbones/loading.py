@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robust_atp.backbones.quiet import without_progress_bars
 from robust_atp.errors import UserError, nearest
 from robust_atp.registry import Registry
 
@@ -64,7 +65,8 @@ def load_backbone(spec: BackboneSpec) -> "Backbone":
     revision = (
         content_hash(Path(source)) if Path(source).is_dir() else config.get("_commit_hash", spec.revision)
     )
-    return FAMILIES.get(model_type)(source, spec, str(revision))
+    with without_progress_bars():
+        return FAMILIES.get(model_type)(source, spec, str(revision))
 
 
 def find_source(name: str) -> str:

@@ -72,10 +72,16 @@ class Backbone(Protocol):
 
     name: str
     revision: str  # resolved commit or content hash of the weights
-    provides: frozenset[str]  # names of the signals that encode can compute
-    has_text_tower: bool
     shape: "DecoderShape"
     drops_inside: bool  # whether answer can drop tokens on the way through the decoder
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """Names of the signals that ``encode`` can compute."""
+
+    @property
+    def has_text_tower(self) -> bool:
+        """Whether ``embed_questions`` can be called."""
 
     def encode(self, images: Sequence[np.ndarray], signals: frozenset[str]) -> VisionTokens:
         """Run preprocessing, vision tower and projector on B uint8 RGB images of any size."""

@@ -3,6 +3,9 @@
 import argparse
 from pathlib import Path
 
+EXAMPLES = """examples:
+  robust-atp cite runs/study"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

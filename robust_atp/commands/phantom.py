@@ -33,7 +33,9 @@ def main(arguments: argparse.Namespace) -> int:
 
     folder: Path = arguments.folder
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise UserError(f"{folder} must be a new or an empty folder; it holds something, and nothing was written")
+        raise UserError(
+            f"{folder} must be a new or an empty folder; it holds something, and nothing was written"
+        )
     try:
         questions = export(folder, arguments.split, arguments.images, arguments.world)
     except OSError as error:

@@ -4,6 +4,10 @@ import argparse
 import shlex
 from pathlib import Path
 
+EXAMPLES = """examples:
+  robust-atp report runs/study
+  robust-atp report runs/study --out /tmp/report"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

@@ -5,6 +5,7 @@ again), 130 interrupted.
 """
 
 import argparse
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -58,7 +59,7 @@ def main(arguments: argparse.Namespace) -> int:
     )
     if not status.complete:
         print_failures(status)
-        print(f"to try them again: robust-atp {' '.join(sys.argv[1:])}")
+        print(f"to try them again: robust-atp {shlex.join(sys.argv[1:])}")
         return FAILED_UNITS
     print(f"next: robust-atp report {results.folder}")
     return 0

@@ -3,6 +3,10 @@
 import argparse
 from pathlib import Path
 
+EXAMPLES = """examples:
+  robust-atp show runs/study --image 3
+  robust-atp show runs/study --image 3 --backbone phantom-shortcut --out three.png"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

@@ -3,6 +3,10 @@
 import argparse
 from pathlib import Path
 
+EXAMPLES = """examples:
+  robust-atp verify runs/study
+  robust-atp verify runs/study --report /tmp/report"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

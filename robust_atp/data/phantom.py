@@ -40,7 +40,8 @@ class Phantom:
     metric = "vqa"
 
     def __init__(self, config: PhantomConfig) -> None:
-        self.name, self.split = config.name, config.split
+        self.name: str = config.name
+        self.split: str = config.split
         self._scenes = held_out(config.split, config.images, config.world)
 
     @cached_property
@@ -59,7 +60,7 @@ class Phantom:
 
     def object_mask(self, image_id: str) -> np.ndarray:
         """True on every object, bool [224, 224]."""
-        return self._scene(image_id).masks.any(0)
+        return np.logical_or.reduce(self._scene(image_id).masks)
 
     @cached_property
     def _examples(self) -> tuple[Example, ...]:

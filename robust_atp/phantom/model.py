@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -74,7 +75,7 @@ def build_processor() -> LlavaProcessor:
 def build_clip() -> CLIPModel:
     """Untrained CLIP: the vision tower of the backbone with its text tower and projections."""
     words = len(SPECIAL) + len(vocabulary())
-    size = {"hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "num_attention_heads": 4}
+    size: dict[str, Any] = {"hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "num_attention_heads": 4}
     vision = CLIPVisionConfig(
         **size, num_hidden_layers=LAYERS, image_size=SIZE, patch_size=PATCH, projection_dim=JOINT_WIDTH
     )

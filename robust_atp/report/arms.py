@@ -24,11 +24,8 @@ class Arm(NamedTuple):
 
     @property
     def label(self) -> str:
-        """``unpruned``, ``atp 25 %`` or, where position ids are renumbered, ``atp 25 %, compacted``."""
-        if self.pruner == "none":
-            return "unpruned"
-        label = f"{self.pruner} {100 * self.keep:.3g} %"
-        return label if self.position_policy == "original" else f"{label}, {self.position_policy}"
+        """``unpruned`` or ``atp 25 %``. A study runs an arm under one position policy, so that stays out."""
+        return "unpruned" if self.pruner == "none" else f"{self.pruner} {100 * self.keep:.3g} %"
 
     @property
     def is_control(self) -> bool:

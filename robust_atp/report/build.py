@@ -126,9 +126,8 @@ def _empty_probes(analysis: Analysis) -> dict[str, str]:
 
 def _study_file(study: "Study") -> str:
     """The study as it could be written: what it leaves open is left out."""
-    return yaml.safe_dump(
-        study.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True
-    )
+    document = study.model_dump(mode="json", exclude_none=True)
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
 
 
 def _json(content: dict[str, Any]) -> str:

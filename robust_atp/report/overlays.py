@@ -42,8 +42,8 @@ def overlays(results: "Results", analysis: Analysis) -> Iterator[Illustration]:
                     f"overlay_{backbone}_{dataset.name}_{number}",
                     "overlays",
                     f"What is kept: {backbone}, image {image_id}",
-                    "Patches whose tokens are dropped are veiled, objects outlined; above each tile the answer and, "
-                    "in grey, κ with the set kept on the clean image. The images were drawn by the hash of their "
+                    "Patches whose tokens are dropped are veiled, objects outlined; above each tile the answer, "
+                    "below it κ with the set kept on the clean image. The images were drawn by the hash of their "
                     "ids, not by what was answered about them"
                     + "".join(
                         f"; {readable(name)} is where the methods lose most extra" for name, _ in corruption

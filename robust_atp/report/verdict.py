@@ -27,7 +27,7 @@ class Verdict:
     @property
     def word(self) -> str:
         """``more fragile``, ``more robust`` or ``not detectably different``, by the 95 % interval of X."""
-        if self.excess is None:
+        if self.excess is None or not self.excess["se"] > 0:
             return "reference" if self.arm.pruner == "none" else "not tested"
         if self.excess["lo"] > 0:
             return "more fragile"
@@ -43,6 +43,12 @@ class Verdict:
         """What must be known beside the word: the effect that could have been found, or a contradicting scale."""
         if self.excess is None:
             return ""
+        if not self.excess["se"] > 0:
+            return (
+                "every image gives the same difference"
+                if self.excess["images"] > 1
+                else "one image has no spread"
+            )
         if self.is_open:
             return f"detectable: {100 * self.excess['detectable']:.1f} points"
         gap = self.excess["retention_gap"]
@@ -55,7 +61,7 @@ class Verdict:
 
 def in_words(verdicts: Sequence[Verdict]) -> str:
     """Say what the methods among ``verdicts`` do under corruption, the significant ones one by one."""
-    methods = [v for v in verdicts if v.excess is not None and not v.arm.is_control]
+    methods = [v for v in verdicts if v.word != "not tested" and not v.arm.is_control]
     sentences = [
         f"Under corruption, {v.arm.label} is {v.word} than the unpruned model: excess drop {_amount(v)}"
         f"{', ' + v.remark if v.remark else ''}."

@@ -9,7 +9,7 @@ from robust_atp.errors import UserError
 
 
 def rbo(
-    ranking_a: Sequence[int] | np.ndarray, ranking_b: Sequence[int] | np.ndarray, p: float = 0.9
+    ranking_a: Sequence[float] | np.ndarray, ranking_b: Sequence[float] | np.ndarray, p: float = 0.9
 ) -> float:
     """Extrapolated rank-biased overlap of two rankings of equal depth L, in [0, 1]; nan if they are empty.
 
@@ -59,7 +59,7 @@ def _extrapolated(shared: np.ndarray, p: float) -> float:
     return float(agreement[-1] * p ** len(shared) + (1 - p) / p * (agreement * p**depth).sum())
 
 
-def _ranking(values: Sequence[int] | np.ndarray) -> np.ndarray:
+def _ranking(values: Sequence[float] | np.ndarray) -> np.ndarray:
     given = np.asarray(values)
     if given.dtype.kind == "f" and given.size:
         if np.isnan(given).any():

@@ -7,7 +7,7 @@ from typing import Any
 from robust_atp.data import Dataset
 from robust_atp.records import SCHEMA
 from robust_atp.sweep.keys import content_key
-from robust_atp.sweep.study import PrunerConfig, Study
+from robust_atp.sweep.study import BackboneConfig, PrunerConfig, Study
 
 CLEAN = "clean"
 
@@ -49,7 +49,7 @@ class Unit:
 
     def __str__(self) -> str:
         what = self.intervention
-        level = f" {what.severity}" if what.severity else ""
+        level = f" {what.severity} (seed {what.noise_seed})" if what.severity else ""
         return f"{self.backbone} on {self.dataset}/{self.split}, {what.name}{level}, images {self.images[0]}…"
 
 
@@ -69,7 +69,7 @@ class Plan:
 def arms(study: Study) -> tuple[Arm, ...]:
     """Unpruned first, then budget by budget random pruning and the study's pruners.
 
-    Arms of one budget stand together because they are answered together.
+    Arms of one budget stand together: they are what is compared.
     """
     pruners = study.grid.pruner
     if not any(pruner.name == "random" for pruner in pruners):
@@ -112,8 +112,7 @@ def plan(
     questions once, and a half-finished study is a complete study of fewer images.
     """
     backbones = {
-        backbone.name: backbone.model_dump(mode="json", exclude={"name"})
-        | {"revision": revisions[backbone.name]}
+        backbone.name: _backbone_identity(backbone) | {"revision": revisions[backbone.name]}
         for backbone in study.backbones
     }
     common = {
@@ -181,6 +180,12 @@ def shards(dataset: Dataset, size: int) -> Iterator[tuple[str, ...]]:
     """Images of a data set in groups of ``size``; the last group may be smaller."""
     ids = image_ids(dataset)
     return (tuple(ids[start : start + size]) for start in range(0, len(ids), size))
+
+
+def _backbone_identity(backbone: BackboneConfig) -> dict[str, Any]:
+    # CPU and GPU round differently, two GPUs of a machine do not.
+    device = backbone.device.partition(":")[0]
+    return backbone.model_dump(mode="json", exclude={"name"}) | {"device": device}
 
 
 def _identity(dataset: Dataset) -> dict[str, str]:

@@ -18,6 +18,7 @@ import os
 import socket
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -103,7 +104,7 @@ class Store:
         return {unit.key for unit in units} & present
 
     def publish(self, unit: Unit, records: pa.Table, seconds: float) -> None:
-        """Write the records of a unit, whole or not at all."""
+        """Write the records of a unit, whole or not at all. ``UserError`` for a full disk and the like."""
         about = {
             "unit": asdict(unit),
             "versions": {name: version(name) for name in _VERSIONS},
@@ -114,9 +115,12 @@ class Store:
         sink = pa.BufferOutputStream()
         pq.write_table(records.replace_schema_metadata(metadata), sink, compression="zstd")
         path = self.path(unit.key)
-        path.parent.mkdir(exist_ok=True)
-        publish(path, sink.getvalue().to_pybytes())
-        self._failure(unit.key).unlink(missing_ok=True)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            publish(path, sink.getvalue().to_pybytes())
+            self._failure(unit.key).unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(f"records cannot be written: {path}: {error.strerror or error}") from error
 
     def record_failure(self, unit: Unit, reason: str, details: str) -> None:
         """Leave word of a failed unit; the next run tries it again."""
@@ -126,11 +130,13 @@ class Store:
     def failures(self, units: Iterable[Unit]) -> dict[str, str]:
         """Reasons of those units that failed, by key, in the order of ``units``."""
         present = {path.stem for path in (self.folder / "failed").glob("[!.]*.json")}
-        return {
-            unit.key: json.loads(self._failure(unit.key).read_bytes())["reason"]
-            for unit in units
-            if unit.key in present
-        }
+        reasons = {}
+        for unit in units:
+            if unit.key in present:
+                # A sweep that runs meanwhile may just have succeeded with it.
+                with suppress(FileNotFoundError):
+                    reasons[unit.key] = json.loads(self._failure(unit.key).read_bytes())["reason"]
+        return reasons
 
     @property
     def _identity(self) -> Path:

@@ -1,6 +1,5 @@
 """Evaluates one unit: corrupt once, encode once, then let every arm answer from the same tokens."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from time import perf_counter
@@ -63,7 +62,7 @@ class Worker:
         tokens = self._backbone.encode(images, self._signals)
         _finish(tokens.features)
         seconds_encode = perf_counter() - start
-        results = self._answer([self._prune(unit, shard, tokens, *arm) for arm in self._arms], shard)
+        results = [self._answer(self._prune(unit, shard, tokens, *arm), shard) for arm in self._arms]
         return table(
             study=self._study.name,
             unit=unit,
@@ -132,8 +131,8 @@ class Worker:
     def _answer(self, pruned: Sequence[Pruned], shard: Shard) -> list[ArmResult]:
         """Answer all questions for all arms.
 
-        Arms of one budget share batches, being of similar length; arms that drop inside the decoder share its
-        first layers, whatever their budgets.
+        Arms that drop inside the decoder are answered together, because they share its first layers. The others
+        are answered one by one, although they would fit into one batch: an arm's time is then its own.
         """
         batches: dict[tuple, list[Pruned]] = {}
         for p in pruned:
@@ -153,7 +152,7 @@ class Worker:
 
 def _batch_of(pruned: Pruned) -> tuple:
     if pruned.droppings is None:
-        return (pruned.arm.keep, pruned.kept.position_policy)
+        return ("alone", id(pruned))
     # Nothing is missing yet where it enters the decoder, so both policies number it alike.
     return ("inside", None if _is_whole(pruned.kept) else pruned.kept.position_policy)
 

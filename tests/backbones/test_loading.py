@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from robust_atp.backbones import FAMILIES, SHIPPED, BackboneSpec, load_backbone
+from robust_atp.backbones.llava import Llava
 from robust_atp.backbones.loading import content_hash, find_source
 from robust_atp.errors import UserError
 
@@ -15,6 +16,7 @@ def test_settings_come_from_the_study_then_from_the_folder(tiny_backbone, tiny_l
     assert tiny_backbone.max_new_tokens == 4
     spec = BackboneSpec(str(tiny_llava_folder), prompt="<image> {question} :", max_new_tokens=2)
     other = load_backbone(spec)
+    assert isinstance(other, Llava)
     assert (other.prompt, other.max_new_tokens) == ("<image> {question} :", 2)
 
 

@@ -22,7 +22,7 @@ def dimmed(image, *, rng, share):
 
 
 CUSTOM = Corruption("dimmed", "light", dimmed, {"share": (0.2, 0.4, 0.6, 0.8, 1.0)})
-EVERY = [*names("all"), CUSTOM]
+EVERY: list[str | Corruption] = [*names("all"), CUSTOM]
 
 
 def fingerprint(image, severities=range(1, 6)):

@@ -43,7 +43,9 @@ def test_masks_number_the_objects(tmp_path: Path) -> None:
     export(tmp_path, images=2)
     drawn = load_dataset({"name": "phantom", "split": "test", "images": 2})
     labels = np.array(Image.open(tmp_path / "masks" / "phantom_test_000000000001.png"))
-    assert np.array_equal(labels > 0, drawn.object_mask("1"))
+    mask = drawn.object_mask("1")
+    assert mask is not None
+    assert np.array_equal(labels > 0, mask)
     assert set(np.unique(labels)) == set(range(int(labels.max()) + 1))
 
 

@@ -38,7 +38,7 @@ def test_a_block_gives_what_the_whole_prompt_gives(llava: LlavaForConditionalGen
     length = torch.tensor([[len(ids) for ids in words]])
     kept = torch.arange(196)[None]
     for compacted in (False, True):  # the same thing while nothing is dropped
-        blocks = forward(llava, features_of(llava, pixels), kept, tokens, length, compacted=compacted)
+        blocks, _ = forward(llava, features_of(llava, pixels), kept, tokens, length, compacted=compacted)
         for number, text in enumerate(asked):
             prompt = processor(images=scene.image, text=PROMPT.format(question=text), return_tensors="pt")
             whole = llava(**prompt).logits[0, -1]
@@ -52,10 +52,10 @@ def test_no_question_sees_another(llava: LlavaForConditionalGeneration) -> None:
     tokens, length, _ = question_tokens(scenes, target_only=False, seed=0)
     tokens, length = tokens[:, :4], length[:, :4]
     features, kept = torch.randn(1, 196, 128), torch.arange(0, 196, 9)[None]
-    before = forward(llava, features, kept, tokens, length, compacted=False)
+    before, _ = forward(llava, features, kept, tokens, length, compacted=False)
     changed = tokens.clone()
     changed[0, 1] = changed[0, 1].flip(0)
-    after = forward(llava, features, kept, changed, length, compacted=False)
+    after, _ = forward(llava, features, kept, changed, length, compacted=False)
     same = (before == after).all(-1).all(-1)[0]
     assert same.tolist() == [True, False, True, True]
 

@@ -26,7 +26,8 @@ def test_streams_are_frozen() -> None:
 @pytest.mark.parametrize("world", WORLDS)
 def test_the_background_gives_the_shape_away_as_often_as_planted(world: str) -> None:
     scenes = [sample_scene(world, index) for index in range(2000)]
-    expected = WORLDS[world] if WORLDS[world] is not None else 1 / len(CUE)
+    planted = WORLDS[world]
+    expected = 1 / len(CUE) if planted is None else planted
     share = np.mean([scene.aligned for scene in scenes])
     assert abs(share - expected) < 4 * np.sqrt(expected * (1 - expected) / 2000)
 

@@ -74,7 +74,8 @@ def test_methods_never_share_the_look_of_the_controls():
 
 
 @pytest.mark.parametrize(
-    ("share", "text"), [(0.042, "+4.2"), (-0.003, "−0.3"), (0.0, "0.0"), (-0.0001, "0.0")]
+    ("share", "text"),
+    [(0.042, "+4.2"), (-0.003, "−0.3"), (0.0, "0.0"), (-0.0001, "0.0"), (float("nan"), "–")],
 )
 def test_points(share: float, text: str):
     assert points(share) == text
@@ -99,9 +100,11 @@ def test_overlay_veils_exactly_the_dropped_patches():
     rows = pd.DataFrame([row | {"prediction": "$6 or $7", "score": 0.0}])
     pixels = np.full((40, 60, 3), 100, np.uint8)
     figure = overlay({("clean", 0): Picture(pixels, None, rows)})
-    picture, veil = figure.axes[0].images
-    assert picture.get_array().shape == (40, 40, 3)
-    assert ((veil.get_array()[..., 3] == 0).ravel() == kept).all()
+    picture, veil = (image.get_array() for image in figure.axes[0].images)
+    assert picture is not None
+    assert picture.shape == (40, 40, 3)
+    assert veil is not None
+    assert ((veil[..., 3] == 0).ravel() == kept).all()
     svg(figure)  # dollar signs are text, not mathematics
 
 

@@ -60,7 +60,7 @@ def test_excess_drop_of_a_cell_is_the_clustered_difference_of_the_item_level_dro
     drops = {arm: wide[arm, "clean", 0] - wide[arm, "fog", 3] for arm in ("none", "atp")}
     expected = clustered_difference(drops["atp"], drops["none"], wide.index.get_level_values("image_id"))
     rows = analysis.excess_drop.set_index(["backbone", "pruner", "intervention", "severity"])
-    found = rows.loc[("phantom", "atp", "fog", 3)]
+    found = rows.xs(("phantom", "atp", "fog", 3))
     assert tuple(found[["value", "se", "lo", "hi"]]) == pytest.approx(
         (expected.value, expected.se, expected.lo, expected.hi)
     )

@@ -8,9 +8,17 @@ from robust_atp.report.arms import Arm, Population
 from robust_atp.report.verdict import Verdict, in_words, verdicts
 
 
-def verdict(value: float, lo: float, hi: float, retention_gap: float) -> Verdict:
+def verdict(value: float, lo: float, hi: float, retention_gap: float, se: float = 0.015) -> Verdict:
     accuracy = pd.Series({"value": 0.7, "lo": 0.6, "hi": 0.8, "n": 200, "images": 50})
-    excess = {"value": value, "lo": lo, "hi": hi, "detectable": 0.042, "retention_gap": retention_gap}
+    excess = {
+        "value": value,
+        "lo": lo,
+        "hi": hi,
+        "se": se,
+        "images": 50,
+        "detectable": 0.042,
+        "retention_gap": retention_gap,
+    }
     where = Population("phantom", "phantom", "test")
     return Verdict(where, Arm("atp", 0.25), 49.0, accuracy, accuracy, pd.Series(excess))
 
@@ -47,6 +55,12 @@ def test_words_name_what_is_decided_one_by_one_and_the_rest_together():
 def test_words_use_real_minus_signs():
     text = in_words([verdict(0.01, -0.02, 0.04, 0.02)])
     assert "excess drop +1.0 points (95 % interval −2.0 to +4.0)" in text
+
+
+def test_a_difference_without_spread_decides_nothing():
+    flat = verdict(0.0, 0.0, 0.0, 0.0, se=0.0)
+    assert (flat.word, flat.remark) == ("not tested", "every image gives the same difference")
+    assert in_words([flat]) == ""
 
 
 def test_controls_are_not_spoken_of(analysis: Analysis):

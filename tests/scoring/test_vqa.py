@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,5 +90,6 @@ def test_answers_must_be_a_list(answers):
 
 
 def test_unknown_protocol_names_the_nearest():
+    misspelt: Any = "offical"
     with pytest.raises(UserError, match="did you mean 'official'"):
-        vqa_accuracy("yes", ["yes"] * 10, protocol="offical")
+        vqa_accuracy("yes", ["yes"] * 10, protocol=misspelt)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
+import statsmodels.api as sm  # type: ignore[import-untyped]  # ships no types
 from scipy.stats import ttest_rel
 
 from robust_atp.errors import UserError

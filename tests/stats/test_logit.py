@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
+import statsmodels.api as sm  # type: ignore[import-untyped]  # ships no types
 
 from robust_atp.errors import UserError
 from robust_atp.stats import logit_cluster

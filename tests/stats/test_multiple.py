@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.stats import permutation_test
-from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]  # ships no types
 
 from robust_atp.errors import UserError
 from robust_atp.stats import benjamini_hochberg, holm, maxt

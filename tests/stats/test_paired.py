@@ -87,8 +87,8 @@ def test_empty_table_is_undefined(method):
 
 
 @pytest.mark.parametrize(
-    "call", [lambda: mcnemar(-1, 2), lambda: newcombe(1, 2, 0.5, 3), lambda: tango(1, 2, math.nan, 3)]
+    ("method", "counts"), [(mcnemar, (-1, 2)), (newcombe, (1, 2, 0.5, 3)), (tango, (1, 2, math.nan, 3))]
 )
-def test_counts_are_checked(call):
+def test_counts_are_checked(method, counts):
     with pytest.raises(UserError, match="must be a count"):
-        call()
+        method(*counts)

@@ -5,7 +5,7 @@ import pytest
 
 from robust_atp.data import Example
 from robust_atp.sweep.keys import content_key, differences
-from robust_atp.sweep.plan import Plan, arms, interventions, plan, shards
+from robust_atp.sweep.plan import Intervention, Plan, arms, interventions, plan, shards
 from robust_atp.sweep.study import Study
 
 StudyWith = Callable[..., Study]
@@ -118,5 +118,16 @@ def test_differences_name_the_place() -> None:
 
 
 def test_a_unit_says_in_words_what_it_is(small_study: Study) -> None:
-    unit = plan_of(small_study).units[0]
-    assert str(replace(unit, images=("7", "8"))) == "tiny on vqav2/val, clean, images 7…"
+    unit = replace(plan_of(small_study).units[0], images=("7", "8"))
+    assert str(unit) == "tiny on vqav2/val, clean, images 7…"
+    foggy = replace(unit, intervention=Intervention("fog", 3, 1))
+    assert str(foggy) == "tiny on vqav2/val, fog 3 (seed 1), images 7…"
+
+
+def test_which_of_two_gpus_is_in_no_key_but_gpu_or_cpu_is(study_with: StudyWith) -> None:
+    on = {
+        device: keys(plan_of(study_with(f"backbones[0].device={device}")))
+        for device in ("cpu", "cuda:0", "cuda:1")
+    }
+    assert on["cuda:0"] == on["cuda:1"]
+    assert not on["cuda:0"] & on["cpu"]

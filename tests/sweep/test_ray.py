@@ -109,7 +109,7 @@ def test_a_poison_unit_is_given_up_and_everything_else_is_done(tmp_path: Path) -
     assert sorted(o.unit.key for o in outcomes) == [f"{n:02d}" for n in range(8)]
     [bad] = [outcome for outcome in outcomes if outcome.reason]
     assert bad.unit == unit(3)
-    assert bad.reason.startswith(f"its worker process died {MAX_DEATHS} times")
+    assert str(bad.reason).startswith(f"its worker process died {MAX_DEATHS} times")
     assert begun["03"] == MAX_DEATHS
 
 

@@ -93,6 +93,13 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, small_plan: Plan) -> No
         Store(tmp_path / "file" / "out").prepare(small_plan)
 
 
+def test_records_that_cannot_be_written(store: Store, small_plan: Plan) -> None:
+    unit = small_plan.units[0]
+    store.path(unit.key).parent.touch()
+    with pytest.raises(UserError, match=f"records cannot be written: .*{unit.key}"):
+        store.publish(unit, empty(), seconds=1.0)
+
+
 def test_a_failure_is_on_record_until_the_unit_succeeds(store: Store, small_plan: Plan) -> None:
     unit = small_plan.units[0]
     store.record_failure(unit, "image file is missing: x.png", "Traceback …")

@@ -9,26 +9,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPModel, LlavaForConditionalGeneration
 
-from robust_atp.phantom.model import EOS, IMAGE, PAD, PROMPT, SPECIAL, build_tokenizer
+from robust_atp.phantom.model import EOS, IMAGE, LAYERS, PAD, PROMPT, SPECIAL, WIDTH, build_tokenizer
 from robust_atp.phantom.questions import ask
 from robust_atp.phantom.render import render
 from robust_atp.phantom.training.loop import accelerate, finished, train
-from robust_atp.phantom.training.vision import coverage, normalise, wear
-from robust_atp.phantom.world import Scene, sample_scene, stream
+from robust_atp.phantom.training.vision import normalise, patch_labels, wear
+from robust_atp.phantom.world import SHAPES, SIZE, Scene, sample_scene, stream
 
 # Questions drawn per scene. Relations need two look-ups and a comparison and are learned last, hence their share.
 MIX = {
-    "colour": 6,
-    "shape": 6,
+    "colour": 4,
+    "shape": 4,
     "existence": 6,
-    "counting": 5,
-    "relation": 9,
-    "position": 4,
-    "background": 2,
+    "counting": 7,
+    "relation": 10,
+    "position": 6,
+    "background": 1,
 }
 BLOCKS = 12  # questions per image and step
 QUESTION_LENGTH = 10  # tokens of the longest question and its answer
@@ -41,6 +41,8 @@ class Lessons:
 
     features: Tensor  # bfloat16 [S, N, D]
     on_object: Tensor  # bool [S, N]: the patch touches an object
+    centre: Tensor  # [S, N, 2] of the object under the patch, in picture widths
+    shape_place: Tensor  # [S, shapes, 2] centre of the object of each shape; nan unless there is exactly one
     tokens: Tensor  # [S, Q, QUESTION_LENGTH], question then answer, right-padded
     length: Tensor  # [S, Q] tokens of the question alone
     kind: Tensor  # [S, Q]
@@ -50,15 +52,20 @@ class Lessons:
         """Render, look at and question scenes 0..count-1 of a world."""
         scenes = [sample_scene(world, index, seed) for index in range(count)]
         generator = torch.Generator().manual_seed(seed)
-        features, on_object = [], []
+        features, on_object, centre = [], [], []
         for start in range(0, count, 100):
-            images, masks = zip(*(render(scene) for scene in scenes[start : start + 100]), strict=True)
-            features.append(
-                look(clip, wear(normalise(torch.stack([*map(torch.from_numpy, images)])), generator))
-            )
-            on_object += [torch.from_numpy(coverage(mask).max(0) > 0.1) for mask in masks]
+            some = scenes[start : start + 100]
+            images, masks = zip(*(render(scene) for scene in some), strict=True)
+            pixels = wear(normalise(torch.stack([torch.from_numpy(image) for image in images])), generator)
+            features.append(look(clip, pixels))
+            labels = patch_labels(some, list(masks))
+            on_object.append(labels.shape < len(SHAPES))
+            centre.append(labels.centre)
         tokens, length, kind = question_tokens(scenes, target_only=world == "shortcut", seed=seed)
-        return Lessons(torch.cat(features), torch.stack(on_object), tokens, length, kind)
+        places = torch.stack([shape_place(scene) for scene in scenes])
+        return Lessons(
+            torch.cat(features), torch.cat(on_object), torch.cat(centre), places, tokens, length, kind
+        )
 
 
 @torch.no_grad()
@@ -93,6 +100,16 @@ def question_tokens(scenes: list[Scene], *, target_only: bool, seed: int) -> tup
     return padded.reshape(*shape, QUESTION_LENGTH), length.reshape(shape), kind.reshape(shape)
 
 
+def shape_place(scene: Scene) -> Tensor:
+    """Centre of the object of each shape in picture widths, [shapes, 2]; nan unless there is exactly one."""
+    place = torch.full((len(SHAPES), 2), torch.nan)
+    for number, shape in enumerate(SHAPES):
+        found = [item for item in scene.objects if item.shape == shape]
+        if len(found) == 1:
+            place[number] = torch.tensor([found[0].x, found[0].y]) / SIZE
+    return place
+
+
 def subset(on_object: Tensor, keep: int, generator: torch.Generator) -> Tensor:
     """Kept tokens per image, [B, keep], ascending: for half of the images any, for the others objects first."""
     chance = torch.rand(on_object.shape, generator=generator)
@@ -117,8 +134,8 @@ def forward(
     length: Tensor,
     *,
     compacted: bool,
-) -> Tensor:
-    """Logits at the last question token and at the answer, [B, Q, 2, V].
+) -> tuple[Tensor, Tensor]:
+    """Logits at the last question token and at the answer, [B, Q, 2, V], and the words half-way up, [B, Q, T, D].
 
     features [B, N, D], kept [B, K], tokens [B, Q, QUESTION_LENGTH], length [B, Q].
     """
@@ -141,10 +158,14 @@ def forward(
         attention_mask=block_mask(len(start) + keep, blocks).to(inputs),
         position_ids=position_ids,
         use_cache=False,
-    ).last_hidden_state
-    blockwise = hidden[:, len(start) + keep :].unflatten(1, (blocks, QUESTION_LENGTH))  # [B, Q, T, D]
+        output_hidden_states=True,
+    )
+    middle, last = (
+        layer[:, len(start) + keep :].unflatten(1, (blocks, QUESTION_LENGTH))  # [B, Q, T, D]
+        for layer in (hidden.hidden_states[LAYERS // 2], hidden.last_hidden_state)
+    )
     where = torch.stack([length - 1, length], -1)[..., None].expand(-1, -1, -1, width)
-    return llava.lm_head(blockwise.gather(2, where))
+    return llava.lm_head(last.gather(2, where)), middle
 
 
 def prefix_ids() -> Tensor:
@@ -159,6 +180,36 @@ def answers(tokens: Tensor, length: Tensor) -> Tensor:
     return torch.cat([answer, torch.full_like(answer, SPECIAL.index(EOS))], 2)
 
 
+class Compass(nn.Module):
+    """Linear readers of objects' places, thrown away after training: off projected patches and off shape words.
+
+    Without them the projector drops the horizontal place for good (decodable with R² 0.3, the vertical one with 0.9,
+    measured after 1,700 steps) and "left or right" stays at chance while "above or below" is solved.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch_head = nn.Linear(WIDTH, 2)
+        self.word_head = nn.Linear(WIDTH, 2)
+        shapes = build_tokenizer().convert_tokens_to_ids(list(SHAPES))
+        self.register_buffer("shape_ids", torch.tensor(shapes), persistent=False)
+
+    def of_patches(self, projected: Tensor, centre: Tensor) -> Tensor:
+        """Loss of patches on objects: projected [P, D], centre [P, 2]."""
+        return (self.patch_head(projected).float() - centre).square().mean()
+
+    def of_words(self, hidden: Tensor, tokens: Tensor, length: Tensor, place: Tensor) -> Tensor:
+        """Loss of words that name the only object of a shape.
+
+        hidden [B, Q, T, D], tokens [B, Q, T], length [B, Q], place [B, shapes, 2].
+        """
+        named = tokens[..., None] == self.shape_ids  # [B, Q, T, shapes]
+        asked = torch.arange(QUESTION_LENGTH, device=tokens.device) < length[..., None]
+        known = named & asked[..., None] & place[:, None, None, :, 0].isfinite()
+        at = known.nonzero(as_tuple=True)
+        return (self.word_head(hidden[at[:3]]).float() - place[at[0], at[3]]).square().mean()
+
+
 def train_language(
     clip: CLIPModel,
     llava: LlavaForConditionalGeneration,
@@ -169,7 +220,9 @@ def train_language(
     seed: int,
 ) -> None:
     """Train projector and language model on a world; resumes from ``checkpoint``."""
+    compass = Compass().to(llava.device)
     trained = {
+        "compass": compass,
         "projector": llava.model.multi_modal_projector,
         "language": llava.model.language_model,
         "head": llava.lm_head,
@@ -196,9 +249,15 @@ def train_language(
         kept = subset(lessons.on_object[rows], keep, generator)
         inputs = (part.to(device) for part in (lessons.features[rows], kept, tokens, length))
         with torch.autocast(device.type, torch.bfloat16):
-            logits = forward(llava, *inputs, compacted=bool(draw(2))).float()
+            logits, words = forward(llava, *inputs, compacted=bool(draw(2)))
+            there = lessons.on_object[rows[:16]]
+            projected = llava.model.multi_modal_projector(lessons.features[rows[:16]][there].to(device))
+            placed = compass.of_patches(projected, lessons.centre[rows[:16]][there].to(device))
+            named = compass.of_words(
+                words, tokens.to(device), length.to(device), lessons.shape_place[rows].to(device)
+            )
         target = answers(tokens, length).to(device)
-        loss = F.cross_entropy(logits.flatten(0, 2), target.flatten())
+        loss = F.cross_entropy(logits.float().flatten(0, 2), target.flatten()) + 3 * (placed + named)
         right = (logits[:, :, 0].argmax(-1) == target[..., 0]).float().mean().item()
         return loss, right
 

@@ -24,9 +24,9 @@ def frontier(overview: pd.DataFrame) -> Figure:
             rows = overview[overview["condition"] == condition]
             panel.set_title(title)
             _unpruned(panel, rows[rows["pruner"] == "none"])
-            lines = rows[rows["pruner"] != "none"].groupby(["pruner", "position_policy"])
+            lines = rows[rows["pruner"] != "none"].groupby("pruner")
             for place, (key, line) in enumerate(lines):
-                pruner, policy = map(str, key)
+                pruner = str(key)
                 line = line.sort_values("tokens_llm")
                 error = 100 * pd.concat([line["value"] - line["lo"], line["hi"] - line["value"]], axis=1).T
                 # Methods share their budgets: a few per cent aside, and no interval hides another.
@@ -34,7 +34,7 @@ def frontier(overview: pd.DataFrame) -> Figure:
                 panel.errorbar(
                     tokens, 100 * line["value"], yerr=error, color=look[pruner].color,
                     marker=look[pruner].marker, linestyle=look[pruner].dashes, elinewidth=1, markersize=5,
-                    label=pruner if policy == "original" else f"{pruner}, {policy}",
+                    label=pruner,
                 )  # fmt: skip
             _token_axis(panel, sorted(rows["tokens_llm"].round().astype(int).unique()))
         panels[0].set_ylabel("accuracy (%)")

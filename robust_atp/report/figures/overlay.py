@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from robust_atp.report.arms import Arm, arms_of, rows_of
 from robust_atp.report.figures.style import GREY, INK, journal_style
@@ -23,26 +22,36 @@ def overlay(pictures: Mapping[tuple[str, int], Picture]) -> Figure:
     """Draw one row per intervention and one column per arm; dropped patches are veiled, objects outlined.
 
     ``pictures`` maps (intervention, severity) to what ``report.pictures`` recreated; the clean image comes
-    first. Above each tile stand the answer, whether it is right, and κ with the set kept on the clean image.
+    first. Above each tile stand the answer and whether it is right, below it κ with the set kept on the clean image.
     Pictures are shown as the square that CLIP's processor cuts from their middle.
     """
     first = next(iter(pictures.values())).rows
     arms = arms_of(first)
     with journal_style():
-        size = (1.55 * len(arms), 1.85 * len(pictures) + 0.45)
-        figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(h_pad=0.08))
-        tiles = figure.subplots(len(pictures), len(arms), squeeze=False)
+        figure, tiles = _grid(len(pictures), len(arms))
         for row, ((name, severity), picture) in enumerate(pictures.items()):
             for tile, arm in zip(tiles[row], arms, strict=True):
                 _tile(tile, picture, arm, clean=rows_of(first, arm))
             tiles[row, 0].set_ylabel(readable(name) + (f" {severity}" if severity else ""))
         for tile, arm in zip(tiles[0], arms, strict=True):
-            tile.annotate(arm.label, (0, 1.19), xycoords="axes fraction", fontsize=9, fontweight="bold")
+            tile.annotate(arm.label, (0, 1.17), xycoords="axes fraction", fontsize=9, fontweight="bold")
         asked, answer = first["question"].iloc[0], first["answer"].iloc[0]
-        figure.suptitle(
-            textwrap.fill(_plain(f"{asked}   ({answer})"), int(15 * len(arms))), x=0.01, ha="left", fontsize=9
-        )
+        shown = textwrap.shorten(f"{asked}   ({answer})", 22 * len(arms), placeholder="…")
+        left, top = 0.32 / figure.get_figwidth(), 1 - 0.08 / figure.get_figheight()
+        figure.suptitle(_plain(shown), x=left, y=top, ha="left", va="top", fontsize=9)
     return figure
+
+
+def _grid(rows: int, columns: int) -> tuple[Figure, np.ndarray]:
+    """Square tiles of one size in inches: a layout engine would give long labels the room of the pictures."""
+    tile, across, down, left, above = 1.45, 0.12, 0.45, 0.32, 0.82
+    width = left + columns * tile + (columns - 1) * across + 0.08
+    height = above + rows * tile + (rows - 1) * down + 0.25
+    figure = Figure(figsize=(width, height))
+    figure.subplots_adjust(
+        left / width, 0.25 / height, 1 - 0.08 / width, 1 - above / height, across / tile, down / tile
+    )
+    return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def _tile(tile: Axes, picture: Picture, arm: Arm, clean: pd.DataFrame) -> None:
@@ -70,13 +79,8 @@ def _tile(tile: Axes, picture: Picture, arm: Arm, clean: pd.DataFrame) -> None:
     )
     agreement = kappa_masks(kept[None], unpack(clean["kept"].iloc[0], rows * columns)[None])[0]
     if row["severity"] and np.isfinite(agreement):
-        tile.annotate(
-            f"κ {agreement:.2f}".replace("-", "−"),
-            (1, 1.03),
-            xycoords="axes fraction",
-            ha="right",
-            fontsize=8,
-            color=GREY,
+        tile.set_xlabel(
+            f"κ {agreement:.2f}".replace("-", "−"), loc="right", labelpad=2, fontsize=8, color=GREY
         )
 
 

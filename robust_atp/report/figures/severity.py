@@ -88,5 +88,5 @@ def _finish(figure: Figure, panels: Sequence[Axes], handles: list[Line2D], label
     panels[0].set_xticks(ticks, ["clean" if tick == 0 else str(tick) for tick in ticks])
     figure.supylabel(label, fontsize=9)
     figure.supxlabel("severity", fontsize=9)
-    columns = max(int(figure.get_figwidth() / 1.6), 1)
+    columns = max(int(figure.get_figwidth() / 2.2), 1)
     figure.legend(handles=handles, loc="outside upper left", ncols=columns, handlelength=2.2)

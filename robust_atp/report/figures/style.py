@@ -1,6 +1,7 @@
 """One look for all figures, and files that are the same bytes for the same numbers."""
 
 import io
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,7 +82,9 @@ def looks(pruners: Iterable[str]) -> dict[str, Look]:
 
 
 def points(share: float, digits: int = 1) -> str:
-    """A difference of shares in signed points, with a real minus sign: ``+4.2``, ``−0.3``, ``0.0``."""
+    """A difference of shares in signed points, with a real minus sign: ``+4.2``, ``−0.3``, ``0.0``, ``–`` for nan."""
+    if math.isnan(share):
+        return "–"
     text = f"{100 * share:+.{digits}f}"
     return (text[1:] if float(text) == 0 else text).replace("-", "−")
 

@@ -32,6 +32,7 @@ _START_TIMEOUT = 1800.0
 def evaluate(study: Study, store: Store, units: Sequence[Unit], resources: Resources) -> Iterator[Outcome]:
     """Evaluate units on a Ray cluster, as they come back."""
     prepare_environment(resources.address)
+    store = Store(store.folder.resolve())  # actors may run in another folder
     import ray
 
     gpus = resources.gpus

@@ -61,7 +61,7 @@ class NotAnImage:
         (Image.new("I;16", (40, 40)), "mode 'I;16'; scale it to 8 bits"),
         (Image.new("F", (40, 40)), "mode 'F'; scale it to 8 bits"),
         ([[0, 0, 0]], "PIL image, got builtins.list"),
-        (NotAnImage(), "PIL image, got test_images.NotAnImage"),
+        (NotAnImage(), f"PIL image, got {__name__}.NotAnImage"),
         (None, "PIL image, got builtins.NoneType"),
     ],
 )
