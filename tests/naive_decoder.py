@@ -56,7 +56,9 @@ def run(decoder, prompt, positions, visual, cuts, choose, policy, extra=None):
     hidden = prompt if extra is None else torch.cat([prompt, extra])
     places = [int(p) for p in positions] + [int(positions[-1]) + 1 + i for i in range(answer)]
     alive, count = list(range(len(hidden))), total
-    layers, seen, kept, per_layer = [], [], [], []
+    layers: list[tuple[Layer, int]] = []
+    seen: list[list[int]] = []
+    kept, per_layer = [], []
     for depth, layer in enumerate(decoder.layers):
         if depth in cuts:
             size = len(hidden) - answer

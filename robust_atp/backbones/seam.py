@@ -72,8 +72,14 @@ class Backbone(Protocol):
 
     name: str
     revision: str  # resolved commit or content hash of the weights
-    shape: "DecoderShape"
-    drops_inside: bool  # whether answer can drop tokens on the way through the decoder
+
+    @property
+    def shape(self) -> "DecoderShape":
+        """What decides the decoder's prefill cost."""
+
+    @property
+    def drops_inside(self) -> bool:
+        """Whether ``answer`` can drop tokens on the way through the decoder."""
 
     @property
     def provides(self) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """Evaluates one unit: corrupt once, encode once, then let every arm answer from the same tokens."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from time import perf_counter
@@ -62,7 +63,7 @@ class Worker:
         tokens = self._backbone.encode(images, self._signals)
         _finish(tokens.features)
         seconds_encode = perf_counter() - start
-        results = [self._answer(self._prune(unit, shard, tokens, *arm), shard) for arm in self._arms]
+        results = self._answer([self._prune(unit, shard, tokens, *arm) for arm in self._arms], shard)
         return table(
             study=self._study.name,
             unit=unit,
@@ -129,36 +130,42 @@ class Worker:
         return nominal_keep(method, arm.keep, self._study.grid.budget, total, self._backbone.shape)
 
     def _answer(self, pruned: Sequence[Pruned], shard: Shard) -> list[ArmResult]:
-        """Answer all questions for all arms.
+        """Answer all questions for all arms: those that drop inside the decoder together, the others alone.
 
-        Arms that drop inside the decoder are answered together, because they share its first layers. The others
-        are answered one by one, although they would fit into one batch: an arm's time is then its own.
+        The former share the first layers. The latter could fill one batch too, but an arm's time would then
+        not be its own.
         """
-        batches: dict[tuple, list[Pruned]] = {}
-        for p in pruned:
-            batches.setdefault(_batch_of(p), []).append(p)
+        batches: dict[int | None, list[Pruned]] = {}
+        for number, p in enumerate(pruned):
+            batches.setdefault(None if _enters_whole(p) else number, []).append(p)
         results: dict[int, ArmResult] = {}
         for together in batches.values():
-            questions = [example.question for example in shard.examples] * len(together)
-            ways = [way for p in together for way in p.droppings or ()]
-            start = perf_counter()
-            answers = self._backbone.answer(_concatenate([p.kept for p in together]), questions, ways or None)
-            seconds = (perf_counter() - start) / len(answers)
-            for number, p in enumerate(together):
-                own = answers[number * len(shard.examples) : (number + 1) * len(shard.examples)]
-                results[id(p)] = ArmResult(p.arm, p.kept, own, p.seconds / len(own), seconds)
+            for p, result in zip(together, self._answer_together(together, shard), strict=True):
+                results[id(p)] = result
         return [results[id(p)] for p in pruned]
 
+    def _answer_together(self, together: Sequence[Pruned], shard: Shard) -> list[ArmResult]:
+        # Several arms keep every token on the way in. The backbone tells equal prompts by their tensors being the
+        # same objects, so all take those of the first.
+        kept, count = together[0].kept, len(shard.examples)
+        features, indices = [*kept.features] * len(together), [*kept.indices] * len(together)
+        questions = [example.question for example in shard.examples] * len(together)
+        ways = [way for p in together for way in p.droppings or ()]
+        start = perf_counter()
+        answers = self._backbone.answer(
+            replace(kept, features=features, indices=indices), questions, ways or None
+        )
+        seconds = (perf_counter() - start) / len(answers)
+        return [
+            ArmResult(p.arm, p.kept, answers[place : place + count], p.seconds / count, seconds)
+            for p, place in zip(together, range(0, len(answers), count), strict=True)
+        ]
 
-def _batch_of(pruned: Pruned) -> tuple:
-    if pruned.droppings is None:
-        return ("alone", id(pruned))
-    # Nothing is missing yet where it enters the decoder, so both policies number it alike.
-    return ("inside", None if _is_whole(pruned.kept) else pruned.kept.position_policy)
 
-
-def _is_whole(kept: KeptTokens) -> bool:
-    return all(len(indices) == kept.total for indices in kept.indices)
+def _enters_whole(pruned: Pruned) -> bool:
+    """Whether all tokens enter the decoder, to be dropped inside: both position policies number them alike."""
+    kept = pruned.kept
+    return pruned.droppings is not None and all(len(indices) == kept.total for indices in kept.indices)
 
 
 def _method(arm: Arm, study: Study) -> Method:
@@ -167,15 +174,6 @@ def _method(arm: Arm, study: Study) -> Method:
     if study.position_policy is None or arm.pruner == "none":
         return method
     return replace(method, position_policy=study.position_policy)
-
-
-def _concatenate(parts: Sequence[KeptTokens]) -> KeptTokens:
-    """Join the questions of several arms; those that keep everything hold the same tensors."""
-    whole = [part for part in parts if _is_whole(part)]
-    parts = [whole[0] if _is_whole(part) else part for part in parts]
-    features = [feature for part in parts for feature in part.features]
-    indices = [index for part in parts for index in part.indices]
-    return KeptTokens(features, indices, parts[0].total, parts[0].position_policy)
 
 
 def _finish(tensor: Tensor) -> None:

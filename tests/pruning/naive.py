@@ -89,7 +89,7 @@ def cdpruner(tokens, text, count, theta=None):
         ],
         dtype=torch.float64,
     )
-    chosen = []
+    chosen: list[int] = []
     while len(chosen) < count:
         left = [i for i in range(total) if i not in chosen]
         volume = {i: float(torch.linalg.det(kernel[[*chosen, i]][:, [*chosen, i]])) for i in left}
@@ -111,7 +111,7 @@ def hiprune(tokens, text, count, alpha=0.1, layer="3/8", wrap=False):
         for r, c in ((row, column - 1), (row, column + 1), (row - 1, column), (row + 1, column)):
             if 0 <= r < height and 0 <= c < width:
                 candidates.append(r * width + c)
-    kept = []
+    kept: list[int] = []
     for place in candidates + rank(head_mean(tokens.signals["received_attention:projected"])):
         if place not in kept and len(kept) < count:
             kept.append(place)
@@ -149,7 +149,7 @@ def visionzip(tokens, text, count, contextual=10 / 64, mixture="sum"):
     if targets_wanted:
         step = max(1, len(rest) // targets_wanted)
         targets = [rest[number * step] for number in range(targets_wanted)]
-    joined = {target: [] for target in targets}
+    joined: dict[int, list[torch.Tensor]] = {target: [] for target in targets}
     for place in sorted(set(rest) - set(targets)) if targets else []:
         likeness = {target: cosine(keys[place], keys[target]) for target in targets}
         joined[rank(likeness, targets)[0]].append(tower[place])

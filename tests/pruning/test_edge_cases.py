@@ -17,7 +17,8 @@ def prune(name, tokens, text, count, **options):
 @pytest.mark.parametrize("count", [2, 3, 6, 7, 10, 11])
 def test_vispruner_takes_odd_pools(count):
     """N = 16 and r = ½: at K ≡ 2, 3 mod 4 the pool of 16 - ⌊K / 2⌋ is odd."""
-    kept, _ = prune("vispruner", *made_up((4, 4)), count)
+    tokens, text = made_up((4, 4))
+    kept, _ = prune("vispruner", tokens, text, count)
     assert len(kept) == len(set(kept)) == count
 
 
@@ -52,8 +53,9 @@ def test_prumerge_plus_with_outliers_everywhere_keeps_all():
 @pytest.mark.parametrize("name", ["prumerge", "prumerge-plus"])
 def test_prumerge_has_fewer_tokens_than_neighbours(name):
     """The 32 nearest of 30 tokens."""
+    tokens, text = made_up((5, 6))
     for budget in ("adaptive", "fixed"):
-        kept, features = prune(name, *made_up((5, 6)), 20, budget=budget)
+        kept, features = prune(name, tokens, text, 20, budget=budget)
         assert len(kept) == len(features) == len(set(kept))
 
 
@@ -113,7 +115,8 @@ def test_hiprune_neighbours_stay_in_their_row():
 
 
 def test_visionzip_takes_more_contextual_tokens_than_are_left():
-    kept, _ = prune("visionzip", *made_up((4, 4)), 15, contextual=1.0)
+    tokens, text = made_up((4, 4))
+    kept, _ = prune("visionzip", tokens, text, 15, contextual=1.0)
     assert len(kept) == 15
 
 

@@ -1,8 +1,10 @@
 """Methods that cut inside the decoder, against their formulas written out in loops on a naive decoder."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import naive_decoder
 import pytest
@@ -172,7 +174,7 @@ def naive_peaks(states, clusters):
     return centres, members
 
 
-NAIVE = [
+NAIVE: list[tuple[str, dict[str, Any], Callable]] = [
     ("fastv", {}, fastv),
     ("pyramiddrop", {}, pyramiddrop),
     ("sparsevlm", {}, sparsevlm(True)),
@@ -197,6 +199,18 @@ def whole(tokens):
     return build_pruner("fastv").prune(tokens, range(6), None, 1.0, 0, ["k"] * 6)
 
 
+def way_of(method, keep, total, layers):
+    way = method.dropping(keep, total, layers)
+    assert way is not None
+    return way
+
+
+def choose(name, view, count):
+    inside = build_pruner(name).inside
+    assert inside is not None
+    return inside.rule(view, count)
+
+
 def answers(backbone, whole, way):
     return backbone.answer(whole, ASKED, [way] * 6)
 
@@ -209,7 +223,7 @@ def test_every_method_has_a_naive_twin():
 @pytest.mark.parametrize(("name", "options", "naive"), NAIVE)
 def test_a_ragged_batch_is_what_the_formula_says_one_by_one(tiny_backbone, whole, name, options, naive, keep):
     decoder = tiny_backbone.model.model.language_model
-    way = build_pruner(name, options).dropping(keep, 16, 3)
+    way = way_of(build_pruner(name, options), keep, 16, 3)
     found = answers(tiny_backbone, whole, way)
     for q in (0, 1, 5):
         expected, first, kept, per_layer = naive_decoder.answer(
@@ -226,14 +240,14 @@ def test_methods_and_options_choose_differently(tiny_backbone, whole):
     """The test above could not tell them apart if they did not."""
     chosen = set()
     for name, options, _ in NAIVE:
-        way = replace(build_pruner(name, options).dropping(0.3, 16, 3), cuts=((2, 6),), observed_from=2)
+        way = replace(way_of(build_pruner(name, options), 0.3, 16, 3), cuts=((2, 6),), observed_from=2)
         chosen.add(tuple(answer.cuts for answer in answers(tiny_backbone, whole, way)))
     assert len(chosen) == len(NAIVE)
 
 
 @pytest.mark.parametrize("name", INSIDE)
 def test_keeping_all_is_the_unpruned_model(tiny_backbone, whole, name):
-    way = build_pruner(name).dropping(1.0, 16, 3)
+    way = way_of(build_pruner(name), 1.0, 16, 3)
     plain = tiny_backbone.answer(whole, ASKED)
     for one, other in zip(plain, answers(tiny_backbone, whole, way), strict=True):
         assert one.token_ids == other.token_ids
@@ -246,7 +260,7 @@ def test_half_precision_runs_through(tiny_llava_folder, name):
     tokens = backbone.encode(photos(2), frozenset())
     method = build_pruner(name)
     kept = method.prune(tokens, range(2), None, 1.0, 0, ["k"] * 2)
-    for answer in backbone.answer(kept, ASKED[:2], [method.dropping(0.3, 16, 3)] * 2):
+    for answer in backbone.answer(kept, ASKED[:2], [way_of(method, 0.3, 16, 3)] * 2):
         assert math.isfinite(answer.first_token_logprob)
         assert answer.tokens_per_layer[-1] < 16
 
@@ -254,7 +268,7 @@ def test_half_precision_runs_through(tiny_llava_folder, name):
 @pytest.mark.parametrize("count", [1, 15, 16])
 @pytest.mark.parametrize("name", INSIDE)
 def test_the_smallest_and_the_largest_budgets(tiny_backbone, whole, name, count):
-    way = replace(build_pruner(name).dropping(0.5, 16, 3), cuts=((1, count), (2, count)))
+    way = replace(way_of(build_pruner(name), 0.5, 16, 3), cuts=((1, count), (2, count)))
     for answer in answers(tiny_backbone, whole, way):
         assert answer.tokens_per_layer == (16, count, count)
         for cut in answer.cuts:
@@ -264,7 +278,7 @@ def test_the_smallest_and_the_largest_budgets(tiny_backbone, whole, name, count)
 
 @pytest.mark.parametrize("name", INSIDE)
 def test_deterministic_and_without_global_randomness(tiny_backbone, whole, name):
-    way = build_pruner(name).dropping(0.3, 16, 3)
+    way = way_of(build_pruner(name), 0.3, 16, 3)
     state = torch.random.get_rng_state()
     first = answers(tiny_backbone, whole, way)
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -285,7 +299,7 @@ def test_broken_states_are_an_error(tiny_backbone, name):
     embeddings = torch.randn(12, 32)
     embeddings[4, 0] = float("nan")
     with pytest.raises(ValueError, match="nan"):
-        build_pruner(name).inside.rule(view_of(tiny_backbone, embeddings, slice(2, 8)), 3)
+        choose(name, view_of(tiny_backbone, embeddings, slice(2, 8)), 3)
 
 
 @pytest.mark.parametrize("name", INSIDE)
@@ -293,10 +307,10 @@ def test_broken_states_are_an_error(tiny_backbone, name):
 def test_a_prompt_that_ends_with_the_image(tiny_backbone, name):
     view = view_of(tiny_backbone, torch.randn(8, 32), slice(2, 8))
     if name in ("fastv", "pyramiddrop"):  # the last token is then a visual one
-        assert len(build_pruner(name).inside.rule(view, 3).indices) == 3
+        assert len(choose(name, view, 3).indices) == 3
     else:
         with pytest.raises(ValueError, match="no text after the image"):
-            build_pruner(name).inside.rule(view, 3)
+            choose(name, view, 3)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -312,7 +326,7 @@ def test_tokens_that_are_all_alike_are_kept_from_the_first_on(name, dtype):
         prompt=states, prompt_visual=slice(2, 26), observed=torch.ones(30),
         attention=attention, next_attention=attention,
     )  # fmt: skip
-    chosen = build_pruner(name).inside.rule(view, 9)
+    chosen = choose(name, view, 9)
     assert chosen.indices.tolist() == list(range(9 - chosen.merged_count))
 
 
@@ -352,7 +366,7 @@ def test_two_clusters_do_not_depend_on_chance():
     ],
 )
 def test_published_schedules(name, options, keep, cuts, mean):
-    way = build_pruner(name, options).dropping(keep, 576, 32)
+    way = way_of(build_pruner(name, options), keep, 576, 32)
     assert way.cuts == cuts
     assert sum(way.tokens_per_layer(576, 32)) / 32 == pytest.approx(mean, abs=0.051)
 
@@ -364,11 +378,11 @@ def test_fastv_at_an_average_keeps_what_the_tables_mean(layer, counts):
     method = build_pruner("fastv", {"layer": layer})
     for average, count in counts.items():
         keep = nominal_keep(method, average / 576, "mean_tokens", 576, LLAVA_7B)
-        assert method.dropping(keep, 576, 32).cuts == ((layer, count),)
+        assert way_of(method, keep, 576, 32).cuts == ((layer, count),)
 
 
 def test_transprune_high_costs_what_the_paper_says():
-    way = build_pruner("transprune").dropping(0.41015625, 576, 32)
+    way = way_of(build_pruner("transprune"), 0.41015625, 576, 32)
     # The paper counts a multiply-add as one operation, we as two.
     assert LLAVA_7B.flops(way.tokens_per_layer(576, 32)) / 2 == pytest.approx(1.557e12, rel=1e-3)
     assert LLAVA_7B.flops([576] * 32) / 2 == pytest.approx(3.817e12, rel=1e-3)
@@ -447,7 +461,7 @@ def test_a_spectral_budget_scales_all_stages_image_by_image(tiny_backbone, token
     ways = method.droppings(tokens, [5, 0, 1], 0.5, 32)
     counts = [len(alone.indices[image]) for image in (5, 0, 1)]
     assert ways == [
-        replace(build_pruner(name).dropping(count / 16, 16, 32), position_policy="compacted")
+        replace(way_of(build_pruner(name), count / 16, 16, 32), position_policy="compacted")
         for count in counts
     ]
     kept = method.prune(tokens, range(6), None, 0.5, 0, ["k"] * 6)

@@ -29,8 +29,9 @@ def test_what_it_writes_is_a_pruner_of_a_study(
     assert main(call) == 0
     assert capsys.readouterr().out == out.read_text()
     entry = yaml.safe_load(out.read_text())
-    method = build_pruner(entry.pop("name"), entry)
-    assert [depth for depth, _ in method.dropping(0.5, 16, 4).cuts] == entry["after"] == [1, 2, 3]
+    way = build_pruner(entry.pop("name"), entry).dropping(0.5, 16, 4)
+    assert way is not None
+    assert [depth for depth, _ in way.cuts] == entry["after"] == [1, 2, 3]
     assert "5 questions" in out.read_text()
 
 
