@@ -22,14 +22,26 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("noise_seed", pa.int64(), "seed of the corruption's random stream"),
     ("image_hash", pa.string(), "blake2b of the pixels that every arm saw"),
     ("pruner", pa.string(), "pruning method with its non-default options; none for the unpruned model"),
-    ("keep", pa.float64(), "nominal share of visual tokens kept, in (0, 1]"),
+    (
+        "keep",
+        pa.float64(),
+        "nominal budget in (0, 1]: share of visual tokens kept, or of what the study's grid.budget counts; "
+        "a method whose budget follows the image need not look at it",
+    ),
     ("tokens_total", pa.int32(), "visual tokens before pruning"),
     ("tokens_llm", pa.int32(), "visual tokens that entered the language model"),
-    ("tokens_mean", pa.float64(), "visual tokens averaged over the language model's layers"),
+    (
+        "tokens_mean",
+        pa.float64(),
+        "visual tokens, merged ones included, averaged over the language model's layers",
+    ),
     (
         "kept",
         pa.list_(pa.binary()),
-        "kept tokens as bitmasks over the patch grid (numpy.packbits, raster order), one per stage",
+        "kept tokens as bitmasks over the patch grid (numpy.packbits, raster order), one per stage, the last one "
+        "last: on entry to the language model where tokens were dropped before it, then after each cut inside. "
+        "Where tokens are merged, the positions that survive: tokens made anew inside the model have none, "
+        "so the bits can be fewer than the tokens",
     ),
     ("grid", pa.string(), "patch grid as rows x columns, e.g. 14x14"),
     (
