@@ -37,7 +37,7 @@ def loss(records: Records) -> pd.DataFrame:
 
 
 def overview(records: Records) -> pd.DataFrame:
-    """Accuracy per arm, ``condition`` clean and corrupted (mean over all corruptions), with the arm's budget."""
+    """Accuracy per arm, ``condition`` clean and corrupted (mean over all corruptions), with what the arm costs."""
     keys = (*POPULATION, *ARM, "condition")
     sums = query(
         records,
@@ -47,8 +47,11 @@ def overview(records: Records) -> pd.DataFrame:
         FROM records WHERE severity > 0 OR intervention = 'clean' GROUP BY ALL
         """,
     )
-    tokens = query(
+    budget = query(
         records,
-        f"SELECT {listed((*POPULATION, *ARM))}, avg(tokens_llm) AS tokens_llm FROM records GROUP BY ALL",
+        f"""
+        SELECT {listed((*POPULATION, *ARM))}, avg(tokens_mean) AS tokens_mean, avg(prefill_flops) AS prefill_flops
+        FROM records GROUP BY ALL
+        """,
     )
-    return per_dataset(sums, keys, ImageSums.table).merge(tokens, on=[*POPULATION, *ARM])
+    return per_dataset(sums, keys, ImageSums.table).merge(budget, on=[*POPULATION, *ARM])

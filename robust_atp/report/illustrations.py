@@ -1,8 +1,10 @@
 """Every figure of a report, with the caption that says what it shows and how much stands behind it."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -13,6 +15,9 @@ from robust_atp.report.figures.frontier import frontier
 from robust_atp.report.figures.heatmap import excess_heatmap
 from robust_atp.report.figures.severity import severity_curves
 from robust_atp.report.figures.style import points
+
+# More curves than these and the two controls cannot be told apart in one panel.
+_CURVES_APART = 6
 
 
 @dataclass(frozen=True)
@@ -43,15 +48,46 @@ def budgets(table: pd.DataFrame) -> list[float]:
     return sorted(found, key=lambda keep: abs(found.index(keep) - (len(found) - 1) // 2))
 
 
-def _at(table: pd.DataFrame, population: Population, keep: float) -> pd.DataFrame:
-    """Rows of one population that are about the unpruned model or about one budget."""
+def _at(
+    table: pd.DataFrame, population: Population, keep: float, methods: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Rows of one population about the unpruned model or one budget, of ``methods`` and the controls only."""
     rows = rows_of(table, population)
-    return rows[(rows["pruner"] == "none") | (rows["keep"] == keep)]
+    rows = rows[(rows["pruner"] == "none") | (rows["keep"] == keep)]
+    return rows if methods is None else rows[rows["pruner"].isin(["none", "random", *methods])]
 
 
 def _at_budget(analysis: Analysis, population: Population, keep: float) -> Iterator[Illustration]:
     where, stem = _place(population, keep)
-    accuracy = _at(analysis.accuracy, population, keep)
+    groups = _groups(_at(analysis.overview, population, keep))
+    for number, methods in enumerate(groups, start=1):
+        part = f", {methods[0]} to {methods[-1]}" if len(groups) > 1 else ""
+        name = f"{stem}_{number}" if len(groups) > 1 else stem
+        yield from _curves(analysis, population, keep, methods, where + part, name)
+    excess = _at(analysis.excess_drop, population, keep)
+    if len(excess):
+        yield Illustration(
+            f"excess_{stem}",
+            "excess",
+            f"Extra points lost under corruption: {where}",
+            "Drop of the pruned model from clean to corrupted minus the same drop of the unpruned model, in points. "
+            "Bold with a dot: different from 0 at 5 % after step-down maxT over the cells of the arm "
+            f"({_counts(excess)}).",
+            excess_heatmap(excess),
+        )
+
+
+def _groups(table: pd.DataFrame) -> list[list[str]]:
+    """Methods by name, in groups as even as can be of no more than one figure of curves shows apart."""
+    methods = sorted(set(table["pruner"]) - {"none", "random"})
+    parts = np.array_split(methods, max(math.ceil(len(methods) / _CURVES_APART), 1))
+    return [[str(method) for method in part] for part in parts]
+
+
+def _curves(
+    analysis: Analysis, population: Population, keep: float, methods: Sequence[str], where: str, stem: str
+) -> Iterator[Illustration]:
+    accuracy = _at(analysis.accuracy, population, keep, methods)
     curves = accuracy[(accuracy["severity"] > 0) | (accuracy["intervention"] == "clean")]
     if (curves["severity"] > 0).any():
         blind = accuracy[(accuracy["pruner"] == "none") & (accuracy["intervention"] == "blank")]["value"]
@@ -69,18 +105,7 @@ def _at_budget(analysis: Analysis, population: Population, keep: float) -> Itera
                 floor_label="unpruned on a blank image",
             ),
         )
-    excess = _at(analysis.excess_drop, population, keep)
-    if len(excess):
-        yield Illustration(
-            f"excess_{stem}",
-            "excess",
-            f"Extra points lost under corruption: {where}",
-            "Drop of the pruned model from clean to corrupted minus the same drop of the unpruned model, in points. "
-            "Bold with a dot: different from 0 at 5 % after step-down maxT over the cells of the arm "
-            f"({_counts(excess)}).",
-            excess_heatmap(excess),
-        )
-    stability = _at(analysis.kept_token_stability, population, keep)
+    stability = _at(analysis.kept_token_stability, population, keep, methods)
     if len(stability):
         yield Illustration(
             f"stability_{stem}",
@@ -95,7 +120,7 @@ def _at_budget(analysis: Analysis, population: Population, keep: float) -> Itera
             ),
         )  # fmt: skip
     recall = analysis.probes["kept-token-recall"]
-    recall = _with_floor(_at(recall, population, keep))
+    recall = _with_floor(_at(recall, population, keep, methods))
     if len(recall):
         yield Illustration(
             f"recall_{stem}",
@@ -115,9 +140,10 @@ def _frontier(analysis: Analysis, population: Population) -> Iterator[Illustrati
     yield Illustration(
         f"frontier_{stem}",
         "frontier",
-        f"What a token buys: {where}",
-        "Accuracy against visual tokens, with 95 % image-clustered bootstrap intervals. The level is the unpruned "
-        f"model ({_counts(overview)}).",
+        f"What computation buys: {where}",
+        "Accuracy against floating-point operations of the language model's prefill, text included, with 95 % "
+        "image-clustered bootstrap intervals; one panel per method, all with the same axes. Levels are the "
+        f"unpruned model, grey lines random pruning ({_counts(overview)}).",
         frontier(overview),
     )
 

@@ -10,6 +10,9 @@ from robust_atp.report.analysis import Analysis
 from robust_atp.report.arms import Arm, Population, arms_of, populations_of, rows_of
 from robust_atp.report.figures.style import points
 
+# More names than this in one sentence are a table.
+_NAMED = 8
+
 _FOUND = "This study would find an excess drop of {} points four times out of five."
 
 
@@ -19,7 +22,7 @@ class Verdict:
 
     population: Population
     arm: Arm
-    tokens: float
+    tokens: float  # visual, averaged over the layers of the language model
     clean: pd.Series  # value, lo, hi, n, images
     corrupted: pd.Series
     excess: pd.Series | None  # None for the unpruned model, and where nothing was corrupted
@@ -76,11 +79,17 @@ def in_words(verdicts: Sequence[Verdict]) -> str:
             f"excess drop {_amount(only)}. {_FOUND.format(_span(undecided))}"
         )
     elif undecided:
-        names = ", ".join(v.arm.label for v in undecided)
         sentences.append(
-            f"Not detectably different from the unpruned model: {names}. {_FOUND.format(_span(undecided))}"
+            f"Not detectably different from the unpruned model: {_named(undecided, len(methods))}. "
+            f"{_FOUND.format(_span(undecided))}"
         )
     return " ".join(sentences)
+
+
+def _named(verdicts: Sequence[Verdict], methods: int) -> str:
+    if len(verdicts) > _NAMED:
+        return f"{len(verdicts)} of {methods} arms, listed in the table"
+    return ", ".join(v.arm.label for v in verdicts)
 
 
 def _amount(verdict: Verdict) -> str:
@@ -113,7 +122,7 @@ def verdicts(analysis: Analysis) -> list[Verdict]:
                 Verdict(
                     population=population,
                     arm=arm,
-                    tokens=float(accuracy["tokens_llm"].mean()),
+                    tokens=float(accuracy["tokens_mean"].mean()),
                     clean=accuracy.iloc[0],
                     corrupted=accuracy.iloc[1],
                     excess=None if mine.empty else mine.iloc[0],

@@ -111,3 +111,49 @@ def test_overlay_veils_exactly_the_dropped_patches():
 def test_unpack_reads_numpy_packbits():
     mask = np.random.default_rng(0).random(13) < 0.5
     assert (unpack(np.packbits(mask).tobytes(), 13) == mask).all()
+
+
+def with_many_methods(analysis: Analysis, count: int = 21) -> Analysis:
+    """The same study, had ATP run under ``count`` names."""
+
+    def repeated(table: pd.DataFrame) -> pd.DataFrame:
+        atp = table[table["pruner"] == "atp"]
+        return pd.concat(
+            [table[table["pruner"] != "atp"]] + [atp.assign(pruner=f"atp-{i:02}") for i in range(count)],
+            ignore_index=True,
+        )
+
+    tables = {name: repeated(table) for name, table in vars(analysis).items() if name != "probes"}
+    return Analysis(**tables, probes={name: repeated(table) for name, table in analysis.probes.items()})
+
+
+@pytest.mark.parametrize("count", [1, 21])
+def test_the_frontier_has_a_panel_for_every_method(analysis: Analysis, count: int):
+    table = of_phantom(with_many_methods(analysis, count).overview)
+    figure = frontier(table)
+    assert [panel.get_title("left") for panel in figure.axes] == [f"atp-{i:02}" for i in range(count)]
+    clean, corrupted = (bars.lines[0] for bars in figure.axes[-1].containers)
+    assert np.asarray(clean.get_xdata()) == pytest.approx(
+        [25]
+    )  # a quarter of the tokens, and of the operations
+    assert np.asarray(clean.get_ydata()) == pytest.approx([70])
+    assert np.asarray(corrupted.get_ydata()) == pytest.approx([51.5])
+    svg(figure)
+
+
+def test_curves_of_many_methods_are_shared_out_over_figures(analysis: Analysis):
+    drawn = [figure for figure in illustrations(with_many_methods(analysis)) if figure.section == "curves"]
+    of_first = [figure.figure for figure in drawn if "phantom-shortcut" not in figure.name]
+    labels = [[text.get_text() for text in figure.legends[0].get_texts()] for figure in of_first]
+    assert all(shown[:2] == ["unpruned", "random 25 %"] for shown in labels)
+    assert sorted(label for shown in labels for label in shown if label.startswith("atp")) == [
+        f"atp-{i:02} 25 %" for i in range(21)
+    ]
+    assert max(map(len, labels)) <= 10
+
+
+def test_a_heatmap_of_many_methods_stays_narrow(analysis: Analysis):
+    figure = excess_heatmap(of_phantom(with_many_methods(analysis).excess_drop))
+    assert len(figure.axes) == 22 + 1  # and the colour bar
+    assert figure.get_figwidth() < 12
+    svg(figure)

@@ -1,5 +1,7 @@
 """The words follow from the numbers."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -73,3 +75,13 @@ def test_every_arm_has_one_verdict_and_the_planted_ones_are_found(analysis: Anal
         assert found[backbone, "unpruned"] == "reference"
         assert found[backbone, "random 25 %"] == "not detectably different"
         assert found[backbone, "atp 25 %"] == "more fragile"
+
+
+def test_many_undecided_arms_are_counted_not_listed():
+    text = in_words([verdict(0.05, 0.01, 0.09, 0.08), *(verdict(0.01, -0.02, 0.04, 0.02) for _ in range(20))])
+    assert "Not detectably different from the unpruned model: 20 of 21 arms" in text
+
+
+def test_tokens_are_those_of_the_average_layer(analysis: Analysis):
+    halved = analysis.overview.assign(tokens_mean=analysis.overview["tokens_mean"] / 2)
+    assert {v.tokens for v in verdicts(replace(analysis, overview=halved)) if v.arm.pruner == "atp"} == {24.5}

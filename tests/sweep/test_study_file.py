@@ -171,3 +171,10 @@ def test_set(file: Path, setting: str, read: object) -> None:
 )
 def test_a_bad_setting(file: Path, setting: str, expected: str) -> None:
     assert expected in complaint(file, GOOD, setting)
+
+
+def test_the_study_of_every_method_leaves_none_out() -> None:
+    study = load_study(Path(__file__).parents[2] / "experiments" / "all_pruners.yaml")
+    assert sorted(["none", "random", *(pruner.name for pruner in study.grid.pruner)]) == sorted(
+        PRUNERS.names()
+    )

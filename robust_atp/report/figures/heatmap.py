@@ -1,5 +1,8 @@
 """The excess drop of every cell at a glance."""
 
+import math
+import textwrap
+
 import numpy as np
 import pandas as pd
 import seaborn
@@ -23,12 +26,18 @@ def excess_heatmap(excess: pd.DataFrame) -> Figure:
     arms = sorted(arms_of(excess), key=lambda arm: arm.is_control)
     limit = max(100 * excess["value"].abs().max(), 1.0)
     with journal_style():
-        width = 0.35 + 0.52 * excess["severity"].nunique()
-        size = (2.6 + width * len(arms), 0.9 + 0.29 * len(corruptions))
+        # Wide enough for its title even where there is one severity.
+        width = max(0.35 + 0.52 * excess["severity"].nunique(), 1.5)
+        columns = min(len(arms), max(4, int(9 / width)))
+        rows = math.ceil(len(arms) / columns)
+        size = (2.6 + width * columns, 0.6 + (0.3 + 0.29 * len(corruptions)) * rows)
         figure = Figure(figsize=size, layout="constrained")
-        panels = figure.subplots(1, len(arms), sharey=True, squeeze=False)[0]
+        panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+        for unused in panels[len(arms) :]:
+            unused.remove()
+        panels = panels[: len(arms)]
         for panel, arm in zip(panels, arms, strict=True):
-            panel.set_title(arm.label)
+            panel.set_title(textwrap.fill(arm.label, 22))
             _draw(panel, rows_of(excess, arm), corruptions, limit)
         bar = figure.colorbar(panels[0].collections[0], ax=list(panels), shrink=0.8, aspect=28, pad=0.015)
         bar.outline.set_visible(False)

@@ -1,7 +1,7 @@
 """Which tokens stay, drawn onto the picture."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,35 +16,49 @@ from robust_atp.stability import kappa_masks
 
 _VEIL = (1.0, 1.0, 1.0, 0.8)
 _OUTLINE = "#f0b400"
+_ACROSS = 8  # tiles beside each other that a page still shows large enough
 
 
 def overlay(pictures: Mapping[tuple[str, int], Picture]) -> Figure:
     """Draw one row per intervention and one column per arm; dropped patches are veiled, objects outlined.
 
-    ``pictures`` maps (intervention, severity) to what ``report.pictures`` recreated; the clean image comes
-    first. Above each tile stand the answer and whether it is right, below it κ with the set kept on the clean image.
+    More than ``_ACROSS`` arms go on below, in another block of rows. ``pictures`` maps (intervention, severity)
+    to what ``report.pictures`` recreated; the clean image comes first. Above each tile stand the answer and
+    whether it is right, below it κ with the set kept on the clean image.
     Pictures are shown as the square that CLIP's processor cuts from their middle.
     """
     first = next(iter(pictures.values())).rows
     arms = arms_of(first)
     with journal_style():
-        figure, tiles = _grid(len(pictures), len(arms))
-        for row, ((name, severity), picture) in enumerate(pictures.items()):
-            for tile, arm in zip(tiles[row], arms, strict=True):
-                _tile(tile, picture, arm, clean=rows_of(first, arm))
-            tiles[row, 0].set_ylabel(readable(name) + (f" {severity}" if severity else ""))
-        for tile, arm in zip(tiles[0], arms, strict=True):
-            tile.annotate(arm.label, (0, 1.17), xycoords="axes fraction", fontsize=9, fontweight="bold")
+        blocks = [arms[start : start + _ACROSS] for start in range(0, len(arms), _ACROSS)]
+        figure, tiles = _grid(len(pictures) * len(blocks), len(blocks[0]))
+        for block, shown in enumerate(blocks):
+            below = tiles[block * len(pictures) : (block + 1) * len(pictures)]
+            _block(below, pictures, shown, first)
         asked, answer = first["question"].iloc[0], first["answer"].iloc[0]
-        shown = textwrap.shorten(f"{asked}   ({answer})", 22 * len(arms), placeholder="…")
+        title = textwrap.shorten(f"{asked}   ({answer})", 22 * len(blocks[0]), placeholder="…")
         left, top = 0.32 / figure.get_figwidth(), 1 - 0.08 / figure.get_figheight()
-        figure.suptitle(_plain(shown), x=left, y=top, ha="left", va="top", fontsize=9)
+        figure.suptitle(_plain(title), x=left, y=top, ha="left", va="top", fontsize=9)
     return figure
+
+
+def _block(
+    tiles: np.ndarray, pictures: Mapping[tuple[str, int], Picture], arms: Sequence[Arm], clean: pd.DataFrame
+) -> None:
+    for row, ((name, severity), picture) in zip(tiles, pictures.items(), strict=True):
+        for tile, arm in zip(row, arms, strict=False):
+            _tile(tile, picture, arm, clean=rows_of(clean, arm))
+        for unused in row[len(arms) :]:
+            unused.remove()
+        row[0].set_ylabel(readable(name) + (f" {severity}" if severity else ""))
+    for tile, arm in zip(tiles[0], arms, strict=False):
+        label = textwrap.fill(arm.label, 20)
+        tile.annotate(label, (0, 1.17), xycoords="axes fraction", fontsize=9, fontweight="bold", va="bottom")
 
 
 def _grid(rows: int, columns: int) -> tuple[Figure, np.ndarray]:
     """Square tiles of one size in inches: a layout engine would give long labels the room of the pictures."""
-    tile, across, down, left, above = 1.45, 0.12, 0.45, 0.32, 0.82
+    tile, across, down, left, above = 1.45, 0.12, 0.5, 0.32, 0.82
     width = left + columns * tile + (columns - 1) * across + 0.08
     height = above + rows * tile + (rows - 1) * down + 0.25
     figure = Figure(figsize=(width, height))

@@ -89,4 +89,6 @@ def _finish(figure: Figure, panels: Sequence[Axes], handles: list[Line2D], label
     figure.supylabel(label, fontsize=9)
     figure.supxlabel("severity", fontsize=9)
     columns = max(int(figure.get_figwidth() / 2.2), 1)
+    # The legend's further lines must not take their room from the panels.
+    figure.set_figheight(figure.get_figheight() + 0.19 * (math.ceil(len(handles) / columns) - 1))
     figure.legend(handles=handles, loc="outside upper left", ncols=columns, handlelength=2.2)
