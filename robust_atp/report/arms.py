@@ -28,9 +28,19 @@ class Arm(NamedTuple):
         return "unpruned" if self.pruner == "none" else f"{self.pruner} {100 * self.keep:.3g} %"
 
     @property
+    def title(self) -> str:
+        """``label`` with a pruner's options on a line of their own, for the narrow panels of a figure."""
+        return two_lines(self.label)
+
+    @property
     def is_control(self) -> bool:
         """Whether the arm is there to compare with: unpruned or random."""
         return self.pruner in ("none", "random")
+
+
+def two_lines(pruner: str) -> str:
+    """Break before the options: ``atp(alpha=0.5)`` has them on the second line."""
+    return pruner.replace("(", "\n(", 1)
 
 
 def arms_of(table: pd.DataFrame) -> list[Arm]:

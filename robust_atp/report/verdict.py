@@ -12,6 +12,7 @@ from robust_atp.report.figures.style import points
 
 # More names than this in one sentence are a table.
 _NAMED = 8
+_ALPHA = 0.05
 
 _FOUND = "This study would find an excess drop of {} points four times out of five."
 
@@ -63,14 +64,10 @@ class Verdict:
 
 
 def in_words(verdicts: Sequence[Verdict]) -> str:
-    """Say what the methods among ``verdicts`` do under corruption, the significant ones one by one."""
+    """Say what the methods among ``verdicts`` do under corruption, the significant ones one by one if few."""
     methods = [v for v in verdicts if v.word != "not tested" and not v.arm.is_control]
-    sentences = [
-        f"Under corruption, {v.arm.label} is {v.word} than the unpruned model: excess drop {_amount(v)}"
-        f"{', ' + v.remark if v.remark else ''}."
-        for v in methods
-        if not v.is_open
-    ]
+    decided = [v for v in methods if not v.is_open]
+    sentences = _one_by_one(decided) if len(decided) <= _NAMED else _counted(decided, len(methods))
     undecided = [v for v in methods if v.is_open]
     if len(undecided) == 1:
         (only,) = undecided
@@ -84,6 +81,29 @@ def in_words(verdicts: Sequence[Verdict]) -> str:
             f"{_FOUND.format(_span(undecided))}"
         )
     return " ".join(sentences)
+
+
+def _one_by_one(decided: Sequence[Verdict]) -> list[str]:
+    return [
+        f"Under corruption, {v.arm.label} is {v.word} than the unpruned model: excess drop {_amount(v)}"
+        f"{', ' + v.remark if v.remark else ''}."
+        for v in decided
+    ]
+
+
+def _counted(decided: Sequence[Verdict], methods: int) -> list[str]:
+    """Of sixty arms without any effect three have an interval beside 0, so many are counted both ways."""
+    sentences = []
+    for word in ("more fragile", "more robust"):
+        found = [v for v in decided if v.word == word]
+        sure = [v for v in found if v.excess is not None and v.excess["p_holm"] < _ALPHA]
+        if found:
+            sentences.append(
+                f"Under corruption, {len(found)} of {methods} arms are {word} than the unpruned model by their own "
+                f"interval, {len(sure)} after correction for the number of arms"
+                f"{': ' + _named(sure, methods) if sure else ''}."
+            )
+    return sentences
 
 
 def _named(verdicts: Sequence[Verdict], methods: int) -> str:

@@ -10,7 +10,9 @@ from robust_atp.report.arms import Arm, Population
 from robust_atp.report.verdict import Verdict, in_words, verdicts
 
 
-def verdict(value: float, lo: float, hi: float, retention_gap: float, se: float = 0.015) -> Verdict:
+def verdict(
+    value: float, lo: float, hi: float, retention_gap: float, se: float = 0.015, p_holm: float = 1.0
+) -> Verdict:
     accuracy = pd.Series({"value": 0.7, "lo": 0.6, "hi": 0.8, "n": 200, "images": 50})
     excess = {
         "value": value,
@@ -20,6 +22,7 @@ def verdict(value: float, lo: float, hi: float, retention_gap: float, se: float 
         "images": 50,
         "detectable": 0.042,
         "retention_gap": retention_gap,
+        "p_holm": p_holm,
     }
     where = Population("phantom", "phantom", "test")
     return Verdict(where, Arm("atp", 0.25), 49.0, accuracy, accuracy, pd.Series(excess))
@@ -85,3 +88,15 @@ def test_many_undecided_arms_are_counted_not_listed():
 def test_tokens_are_those_of_the_average_layer(analysis: Analysis):
     halved = analysis.overview.assign(tokens_mean=analysis.overview["tokens_mean"] / 2)
     assert {v.tokens for v in verdicts(replace(analysis, overview=halved)) if v.arm.pruner == "atp"} == {24.5}
+
+
+def test_many_decided_arms_are_counted_before_and_after_correction():
+    fragile = [verdict(0.05, 0.01, 0.09, 0.08) for _ in range(9)]
+    robust = [verdict(-0.05, -0.09, -0.01, -0.08, p_holm=0.01), verdict(-0.05, -0.09, -0.01, -0.08)]
+    text = in_words([*fragile, *robust])
+    assert (
+        "9 of 11 arms are more fragile than the unpruned model by their own interval, 0 after correction"
+        in text
+    )
+    assert "2 of 11 arms are more robust" in text
+    assert "1 after correction for the number of arms: atp 25 %." in text

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from robust_atp.report.arms import two_lines
 from robust_atp.report.figures.style import GREY, INK, Look, journal_style, looks
 
 # Condition -> (words, whether marks are filled, how levels and lines are dashed).
@@ -31,7 +32,7 @@ def frontier(overview: pd.DataFrame) -> Figure:
     with journal_style():
         figure, panels = _panels(len(methods))
         for panel, method in zip(panels, methods, strict=True):
-            panel.set_title(method)
+            panel.set_title(two_lines(method))
             for condition, (_, filled, dashes) in _CONDITIONS.items():
                 here = overview[overview["condition"] == condition]
                 _level(panel, here[here["pruner"] == "none"], dashes)

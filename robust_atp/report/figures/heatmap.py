@@ -1,7 +1,6 @@
 """The excess drop of every cell at a glance."""
 
 import math
-import textwrap
 
 import numpy as np
 import pandas as pd
@@ -37,7 +36,7 @@ def excess_heatmap(excess: pd.DataFrame) -> Figure:
             unused.remove()
         panels = panels[: len(arms)]
         for panel, arm in zip(panels, arms, strict=True):
-            panel.set_title(textwrap.fill(arm.label, 22))
+            panel.set_title(arm.title)
             _draw(panel, rows_of(excess, arm), corruptions, limit)
         bar = figure.colorbar(panels[0].collections[0], ax=list(panels), shrink=0.8, aspect=28, pad=0.015)
         bar.outline.set_visible(False)

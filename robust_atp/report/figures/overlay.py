@@ -52,8 +52,9 @@ def _block(
             unused.remove()
         row[0].set_ylabel(readable(name) + (f" {severity}" if severity else ""))
     for tile, arm in zip(tiles[0], arms, strict=False):
-        label = textwrap.fill(arm.label, 20)
-        tile.annotate(label, (0, 1.17), xycoords="axes fraction", fontsize=9, fontweight="bold", va="bottom")
+        tile.annotate(
+            arm.title, (0, 1.17), xycoords="axes fraction", fontsize=9, fontweight="bold", va="bottom"
+        )
 
 
 def _grid(rows: int, columns: int) -> tuple[Figure, np.ndarray]:
