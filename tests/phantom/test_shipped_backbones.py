@@ -47,7 +47,9 @@ def test_keeping_the_objects_pays(phantom: Backbone, clean: Scores) -> None:
     assert oracle >= score(phantom, SCENES, random_tokens(0.1)).accuracy + 8
 
 
-@pytest.mark.parametrize("name", ["gaussian_noise", "defocus_blur", "snow", "fog", "contrast", "impulse_noise"])
+@pytest.mark.parametrize(
+    "name", ["gaussian_noise", "defocus_blur", "snow", "fog", "contrast", "impulse_noise"]
+)
 def test_corruption_matters(phantom: Backbone, name: str) -> None:
     def spoil(image: np.ndarray, scene: HeldOutScene) -> np.ndarray:
         return corrupt(image, name, severity=5, key=str(scene.index))
