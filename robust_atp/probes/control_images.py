@@ -41,7 +41,7 @@ def control_images(records: Records) -> pd.DataFrame:
 
 PROBE = Probe(
     name="control-images",
-    summary="accuracy on images that show nothing of what is asked, and what seeing adds to it",
+    summary="accuracy on images without the scene (blank, shuffled), and what seeing adds to it",
     needs="control images (blank, shuffled, …) among the interventions",
     run=control_images,
 )

@@ -175,9 +175,9 @@ def _control_images(accuracy: pd.DataFrame) -> Iterator[Illustration]:
         yield Illustration(
             f"control_images_{_slug(str(dataset))}",
             "controls",
-            f"What is answered without looking? {dataset}",
-            "Accuracy on the clean image and on control images that show nothing of what is asked, with 95 % "
-            f"bootstrap intervals ({_counts(rows)}).",
+            f"What is answered without the scene? {dataset}",
+            "Accuracy on the clean image and on control images: a blank one has nothing left, a shuffled one its "
+            f"local texture but no arrangement. 95 % bootstrap intervals ({_counts(rows)}).",
             dumbbell(
                 rows.assign(quantity=rows["intervention"]),
                 {kind: f"{kind} image" for kind in kinds},
