@@ -132,7 +132,7 @@ def test_the_frontier_has_a_panel_for_every_method(analysis: Analysis, count: in
     table = of_phantom(with_many_methods(analysis, count).overview)
     figure = frontier(table)
     assert [panel.get_title("left") for panel in figure.axes] == [f"atp-{i:02}" for i in range(count)]
-    clean, corrupted = (bars.lines[0] for bars in figure.axes[-1].containers)
+    clean, corrupted = (line for line in figure.axes[-1].lines if line.get_marker() == "o")
     assert np.asarray(clean.get_xdata()) == pytest.approx(
         [25]
     )  # a quarter of the tokens, and of the operations

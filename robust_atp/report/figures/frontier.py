@@ -7,12 +7,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.typing import LineStyleType
 
 from robust_atp.report.arms import two_lines
 from robust_atp.report.figures.style import GREY, INK, Look, journal_style, looks
 
 # Condition -> (words, whether marks are filled, how levels and lines are dashed).
-_CONDITIONS = {"clean": ("clean images", True, "-"), "corrupted": ("corrupted images, mean", False, "--")}
+_CONDITIONS: dict[str, tuple[str, bool, LineStyleType]] = {
+    "clean": ("clean images", True, "-"),
+    "corrupted": ("corrupted images, mean", False, "--"),
+}
 _ACROSS = 6  # panels beside each other
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 
@@ -62,19 +66,19 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
     return figure, list(grid[:count])
 
 
-def _level(panel: Axes, rows: pd.DataFrame, dashes: str) -> None:
+def _level(panel: Axes, rows: pd.DataFrame, dashes: LineStyleType) -> None:
     for value, lo, hi, cost in rows[["value", "lo", "hi", "cost"]].itertuples(index=False):
         panel.axhspan(100 * lo, 100 * hi, color=INK, alpha=0.05, linewidth=0)
         panel.axhline(100 * value, color=INK, linewidth=0.9, linestyle=dashes)
         panel.plot([cost], [100 * value], color=INK, marker="|", markersize=6)
 
 
-def _background(panel: Axes, rows: pd.DataFrame, dashes: str) -> None:
+def _background(panel: Axes, rows: pd.DataFrame, dashes: LineStyleType) -> None:
     rows = rows.sort_values("cost")
     panel.plot(rows["cost"], 100 * rows["value"], color=GREY, linewidth=1.1, linestyle=dashes)
 
 
-def _line(panel: Axes, rows: pd.DataFrame, look: Look, filled: bool, dashes: str) -> None:
+def _line(panel: Axes, rows: pd.DataFrame, look: Look, filled: bool, dashes: LineStyleType) -> None:
     rows = rows.sort_values("cost")
     error = 100 * pd.concat([rows["value"] - rows["lo"], rows["hi"] - rows["value"]], axis=1).T
     panel.errorbar(
