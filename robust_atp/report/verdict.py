@@ -97,11 +97,13 @@ def _counted(decided: Sequence[Verdict], methods: int) -> list[str]:
     for word in ("more fragile", "more robust"):
         found = [v for v in decided if v.word == word]
         sure = [v for v in found if v.excess is not None and v.excess["p_holm"] < _ALPHA]
+        on_this_scale_only = sum(bool(v.remark) for v in found)
         if found:
             sentences.append(
-                f"Under corruption, {len(found)} of {methods} arms are {word} than the unpruned model by their own "
-                f"interval, {len(sure)} after correction for the number of arms"
-                f"{': ' + _named(sure, methods) if sure else ''}."
+                f"{word.capitalize()} than the unpruned model under corruption, by the arm's own interval: "
+                f"{len(found)} of {methods} arms"
+                + (f" ({on_this_scale_only} on this scale only, see the table)" if on_this_scale_only else "")
+                + f"; after correction for the number of arms: {_named(sure, methods) or 'none'}."
             )
     return sentences
 
