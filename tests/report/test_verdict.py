@@ -92,11 +92,12 @@ def test_tokens_are_those_of_the_average_layer(analysis: Analysis):
 
 def test_many_decided_arms_are_counted_before_and_after_correction():
     fragile = [verdict(0.05, 0.01, 0.09, 0.08) for _ in range(9)]
-    robust = [verdict(-0.05, -0.09, -0.01, -0.08, p_holm=0.01), verdict(-0.05, -0.09, -0.01, -0.08)]
+    robust = [verdict(-0.05, -0.09, -0.01, -0.08, p_holm=0.01), verdict(-0.05, -0.09, -0.01, 0.03)]
     text = in_words([*fragile, *robust])
     assert (
-        "9 of 11 arms are more fragile than the unpruned model by their own interval, 0 after correction"
+        "More fragile than the unpruned model under corruption, by the arm's own interval: 9 of 11 arms;"
         in text
     )
-    assert "2 of 11 arms are more robust" in text
-    assert "1 after correction for the number of arms: atp 25 %." in text
+    assert "after correction for the number of arms: none. More robust" in text
+    assert "2 of 11 arms (1 on this scale only, see the table)" in text
+    assert text.endswith("after correction for the number of arms: atp 25 %.")
