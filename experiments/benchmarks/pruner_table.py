@@ -31,7 +31,7 @@ def main() -> None:
     kappa = stability.groupby("pruner").kappa.mean()
     unpruned_flops = cost.prefill_flops["none"]
     print(
-        "| pruner | tokens, mean over layers | clean % | corrupted % | excess drop, points | κ | object lift | FLOPs % |"
+        "| pruner | tokens, layer mean | clean % | corrupted % | excess drop, points | κ | object lift | FLOPs % |"
     )
     print("|---|---|---|---|---|---|---|---|")
     for pruner in clean.sort_values(ascending=False).index:
