@@ -17,11 +17,12 @@ test: $(VENV)/ready ## lint, types, tests
 	$(BIN)/mypy
 	$(BIN)/pytest
 
+# imagecorruptions asks for the OpenCV build that needs a desktop's libGL; on a bare server the headless one takes
+# its place.
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "robust-atp needs Python 3.11 or newer, set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
-	# imagecorruptions asks for the OpenCV build that needs a desktop's libGL; on a bare server the headless one takes its place.
 	$(BIN)/python -c 'import cv2' 2>/dev/null || \
 		$(BIN)/pip install --quiet --constraint constraints.txt --force-reinstall --no-deps opencv-python-headless
 	touch $@
