@@ -7,7 +7,8 @@ from transformers import LlavaForConditionalGeneration
 
 from robust_atp.phantom.model import PROMPT, build_clip, build_llava, build_processor
 from robust_atp.phantom.split import held_out
-from robust_atp.phantom.training.language import QUESTION_LENGTH, forward, question_tokens, subset
+from robust_atp.phantom.training.language import forward, subset
+from robust_atp.phantom.training.lessons import QUESTION_LENGTH, question_tokens
 from robust_atp.phantom.training.loop import finished, train
 
 

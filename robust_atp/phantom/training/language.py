@@ -5,7 +5,6 @@ answer leaks and the image is read once. Most steps show the model a thinned ima
 model that has never seen one is upset by *which* tokens are missing, and even an oracle then loses to random.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,101 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPModel, LlavaForConditionalGeneration
 
-from robust_atp.phantom.model import EOS, IMAGE, LAYERS, PAD, PROMPT, SPECIAL, WIDTH, build_tokenizer
-from robust_atp.phantom.questions import ask
-from robust_atp.phantom.render import render
+from robust_atp.phantom.model import EOS, IMAGE, LAYERS, PROMPT, SPECIAL, WIDTH, build_tokenizer
+from robust_atp.phantom.training.lessons import MIX, QUESTION_LENGTH, Lessons
 from robust_atp.phantom.training.loop import accelerate, finished, train
-from robust_atp.phantom.training.vision import normalise, patch_labels, wear
-from robust_atp.phantom.world import SHAPES, SIZE, Scene, sample_scene, stream
+from robust_atp.phantom.world import SHAPES
 
-# Questions drawn per scene. Relations need two look-ups and a comparison and are learned last, hence their share.
-MIX = {
-    "colour": 4,
-    "shape": 4,
-    "existence": 6,
-    "counting": 7,
-    "relation": 10,
-    "position": 6,
-    "background": 1,
-}
 BLOCKS = 12  # questions per image and step
-QUESTION_LENGTH = 10  # tokens of the longest question and its answer
 BUDGETS = (8, 12, 20, 30, 49, 98)  # tokens of a thinned image: 4 % to 50 %
-
-
-@dataclass(frozen=True)
-class Lessons:
-    """Scenes as frozen features with tokenised questions."""
-
-    features: Tensor  # bfloat16 [S, N, D]
-    on_object: Tensor  # bool [S, N]: the patch touches an object
-    centre: Tensor  # [S, N, 2] of the object under the patch, in picture widths
-    shape_place: Tensor  # [S, shapes, 2] centre of the object of each shape; nan unless there is exactly one
-    tokens: Tensor  # [S, Q, QUESTION_LENGTH], question then answer, right-padded
-    length: Tensor  # [S, Q] tokens of the question alone
-    kind: Tensor  # [S, Q]
-
-    @staticmethod
-    def prepare(clip: CLIPModel, world: str, count: int, seed: int) -> "Lessons":
-        """Render, look at and question scenes 0..count-1 of a world."""
-        scenes = [sample_scene(world, index, seed) for index in range(count)]
-        generator = torch.Generator().manual_seed(seed)
-        features, on_object, centre = [], [], []
-        for start in range(0, count, 100):
-            some = scenes[start : start + 100]
-            images, masks = zip(*(render(scene) for scene in some), strict=True)
-            pixels = wear(normalise(torch.stack([torch.from_numpy(image) for image in images])), generator)
-            features.append(look(clip, pixels))
-            labels = patch_labels(some, list(masks))
-            on_object.append(labels.shape < len(SHAPES))
-            centre.append(labels.centre)
-        tokens, length, kind = question_tokens(scenes, target_only=world == "shortcut", seed=seed)
-        places = torch.stack([shape_place(scene) for scene in scenes])
-        return Lessons(
-            torch.cat(features), torch.cat(on_object), torch.cat(centre), places, tokens, length, kind
-        )
-
-
-@torch.no_grad()
-def look(clip: CLIPModel, pixels: Tensor) -> Tensor:
-    """Patch features of the layer that LLaVA projects, bfloat16 [B, N, D]."""
-    with torch.autocast(clip.device.type, torch.bfloat16):
-        seen = clip.vision_model(pixel_values=pixels.to(clip.device), output_hidden_states=True)
-    return seen.hidden_states[-2][:, 1:].bfloat16().cpu()
-
-
-def question_tokens(scenes: list[Scene], *, target_only: bool, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw and tokenise the questions of each scene: tokens, question lengths and kinds."""
-    drawn = []
-    for index, scene in enumerate(scenes):
-        rng = stream("questions", seed, index)
-        asked = [
-            (number, question)
-            for number, (kind, share) in enumerate(MIX.items())
-            for _ in range(share)
-            if (question := ask(scene, kind, rng, target_only=target_only))
-        ]
-        # Kinds that a scene does not admit are made up for by repeating what it does.
-        total = sum(MIX.values())
-        drawn.append((asked * (total // len(asked) + 1))[:total])
-    texts = [f"{question.text} {question.answer}" for asked in drawn for _, question in asked]
-    words = build_tokenizer()(texts, add_special_tokens=False)["input_ids"]
-    pad = SPECIAL.index(PAD)
-    padded = torch.tensor([ids + [pad] * (QUESTION_LENGTH - len(ids)) for ids in words])
-    length = torch.tensor([len(ids) - 1 for ids in words])
-    kind = torch.tensor([number for asked in drawn for number, _ in asked])
-    shape = (len(scenes), -1)
-    return padded.reshape(*shape, QUESTION_LENGTH), length.reshape(shape), kind.reshape(shape)
-
-
-def shape_place(scene: Scene) -> Tensor:
-    """Centre of the object of each shape in picture widths, [shapes, 2]; nan unless there is exactly one."""
-    place = torch.full((len(SHAPES), 2), torch.nan)
-    for number, shape in enumerate(SHAPES):
-        found = [item for item in scene.objects if item.shape == shape]
-        if len(found) == 1:
-            place[number] = torch.tensor([found[0].x, found[0].y]) / SIZE
-    return place
 
 
 def subset(on_object: Tensor, keep: int, generator: torch.Generator) -> Tensor:
