@@ -176,10 +176,11 @@ class Prefill:
             positions[visual][order],
             observed[visual][order],
         ]
-        return tuple(
+        hidden, positions, observed = (
             torch.cat([full[: visual.start], piece, full[visual.stop :]])
             for full, piece in zip((hidden, positions, observed), pieces, strict=True)
-        )  # type: ignore[return-value]
+        )
+        return hidden, positions, observed
 
     def _observe(self, observer: Observer, transitions: Tensor) -> None:
         """Add an observer's scores of the layer just passed; ``transitions`` is [2, 2, B, T]."""

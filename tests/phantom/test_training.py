@@ -50,7 +50,7 @@ def test_a_block_gives_what_the_whole_prompt_gives(llava: LlavaForConditionalGen
 @torch.no_grad()
 def test_no_question_sees_another(llava: LlavaForConditionalGeneration) -> None:
     scenes = [scene.scene for scene in held_out("val", 1)]
-    tokens, length, _ = question_tokens(scenes, target_only=False, seed=0)
+    tokens, length = question_tokens(scenes, target_only=False, seed=0)
     tokens, length = tokens[:, :4], length[:, :4]
     features, kept = torch.randn(1, 196, 128), torch.arange(0, 196, 9)[None]
     before, _ = forward(llava, features, kept, tokens, length, compacted=False)

@@ -35,7 +35,6 @@ class Lessons:
     shape_place: Tensor  # [S, shapes, 2] centre of the object of each shape; nan unless there is exactly one
     tokens: Tensor  # [S, Q, QUESTION_LENGTH], question then answer, right-padded
     length: Tensor  # [S, Q] tokens of the question alone
-    kind: Tensor  # [S, Q]
 
     @staticmethod
     def prepare(clip: CLIPModel, world: str, count: int, seed: int) -> "Lessons":
@@ -51,11 +50,9 @@ class Lessons:
             labels = patch_labels(some, list(masks))
             on_object.append(labels.shape < len(SHAPES))
             centre.append(labels.centre)
-        tokens, length, kind = question_tokens(scenes, target_only=world == "shortcut", seed=seed)
+        tokens, length = question_tokens(scenes, target_only=world == "shortcut", seed=seed)
         places = torch.stack([shape_place(scene) for scene in scenes])
-        return Lessons(
-            torch.cat(features), torch.cat(on_object), torch.cat(centre), places, tokens, length, kind
-        )
+        return Lessons(torch.cat(features), torch.cat(on_object), torch.cat(centre), places, tokens, length)
 
 
 @torch.no_grad()
@@ -66,28 +63,27 @@ def look(clip: CLIPModel, pixels: Tensor) -> Tensor:
     return seen.hidden_states[-2][:, 1:].bfloat16().cpu()
 
 
-def question_tokens(scenes: list[Scene], *, target_only: bool, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw and tokenise the questions of each scene: tokens, question lengths and kinds."""
+def question_tokens(scenes: list[Scene], *, target_only: bool, seed: int) -> tuple[Tensor, Tensor]:
+    """Draw and tokenise the questions of each scene: tokens and lengths of the questions alone."""
     drawn = []
     for index, scene in enumerate(scenes):
         rng = stream("questions", seed, index)
         asked = [
-            (number, question)
-            for number, (kind, share) in enumerate(MIX.items())
+            question
+            for kind, share in MIX.items()
             for _ in range(share)
             if (question := ask(scene, kind, rng, target_only=target_only))
         ]
         # Kinds that a scene does not admit are made up for by repeating what it does.
         total = sum(MIX.values())
         drawn.append((asked * (total // len(asked) + 1))[:total])
-    texts = [f"{question.text} {question.answer}" for asked in drawn for _, question in asked]
+    texts = [f"{question.text} {question.answer}" for asked in drawn for question in asked]
     words = build_tokenizer()(texts, add_special_tokens=False)["input_ids"]
     pad = SPECIAL.index(PAD)
     padded = torch.tensor([ids + [pad] * (QUESTION_LENGTH - len(ids)) for ids in words])
     length = torch.tensor([len(ids) - 1 for ids in words])
-    kind = torch.tensor([number for asked in drawn for number, _ in asked])
     shape = (len(scenes), -1)
-    return padded.reshape(*shape, QUESTION_LENGTH), length.reshape(shape), kind.reshape(shape)
+    return padded.reshape(*shape, QUESTION_LENGTH), length.reshape(shape)
 
 
 def shape_place(scene: Scene) -> Tensor:

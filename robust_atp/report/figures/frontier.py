@@ -10,6 +10,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.typing import LineStyleType
 
 from robust_atp.report.arms import two_lines
+from robust_atp.report.figures.panels import panel_grid
 from robust_atp.report.figures.style import GREY, INK, Look, journal_style, looks
 
 # Condition -> (words, whether marks are filled, how levels and lines are dashed).
@@ -56,14 +57,7 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
     rows = math.ceil(count / _ACROSS)
     columns = math.ceil(count / rows)
     size = (min(2.4 * columns + 2.0, 9.4), (1.5 if rows > 1 else 2.0) * rows + 1.0)
-    figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for unused in grid[count:]:
-        unused.remove()
-    for panel in grid[max(count - columns, 0) : count]:
-        # A panel above a hole is the last of its column, and sharex would leave it without tick labels.
-        panel.tick_params(labelbottom=True)
-    return figure, list(grid[:count])
+    return panel_grid(count, rows, columns, size)
 
 
 def _level(panel: Axes, rows: pd.DataFrame, dashes: LineStyleType) -> None:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from robust_atp.report.arms import arms_of, rows_of
+from robust_atp.report.figures.panels import panel_grid
 from robust_atp.report.figures.style import GREY, Look, journal_style, looks
 from robust_atp.report.order import by_family, readable
 
@@ -57,14 +58,7 @@ def severity_curves(
 def _panels(count: int) -> tuple[Figure, list[Axes]]:
     columns = count if count <= 4 else min(5, math.ceil(count / 2))
     rows = math.ceil(count / columns)
-    figure = Figure(figsize=(min(2.9 * columns, 9.0), 1.8 * rows + 0.6), layout="constrained")
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for unused in grid[count:]:
-        unused.remove()
-    for panel in grid[max(count - columns, 0) : count]:
-        # A panel above a hole is the last of its column, and sharex would leave it without tick labels.
-        panel.tick_params(labelbottom=True)
-    return figure, list(grid[:count])
+    return panel_grid(count, rows, columns, (min(2.9 * columns, 9.0), 1.8 * rows + 0.6))
 
 
 def _curve(
