@@ -23,7 +23,8 @@ class DecoderShape:
         config = decoder.config
         head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         layers = decoder.get_submodule("layers")
-        linear = sum(module.weight.numel() for module in layers.modules() if isinstance(module, nn.Linear))
+        # Not the size of the weight, which a quantised layer packs.
+        linear = sum(m.in_features * m.out_features for m in layers.modules() if isinstance(m, nn.Linear))
         count = config.num_hidden_layers
         return cls(count, linear // count, config.num_attention_heads * head_dim)
 
