@@ -28,8 +28,13 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
         "nominal budget in (0, 1]: share of visual tokens kept, or of what the study's grid.budget counts; "
         "a method whose budget follows the image need not look at it",
     ),
-    ("tokens_total", pa.int32(), "visual tokens before pruning"),
-    ("tokens_llm", pa.int32(), "visual tokens that entered the language model"),
+    ("tokens_total", pa.int32(), "visual tokens before pruning, as many as the grid has places"),
+    (
+        "tokens_llm",
+        pa.int32(),
+        "visual tokens that entered the language model, with those that are never dropped (ends of lines of tiled "
+        "images)",
+    ),
     (
         "tokens_mean",
         pa.float64(),
@@ -38,12 +43,17 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     (
         "kept",
         pa.list_(pa.binary()),
-        "kept tokens as bitmasks over the patch grid (numpy.packbits, raster order), one per stage, the last one "
+        "kept tokens as bitmasks over the patch grid (numpy.packbits, raster order, an overview first), one per stage, the last one "
         "last: on entry to the language model where tokens were dropped before it, then after each cut inside. "
         "Where tokens are merged, the positions that survive: tokens made anew inside the model have none, "
         "so the bits can be fewer than the tokens",
     ),
-    ("grid", pa.string(), "patch grid as rows x columns, e.g. 14x14"),
+    (
+        "grid",
+        pa.string(),
+        "patch grid as rows x columns, e.g. 14x14; 24x24+36x48 where an overview of the whole image (here 24 x 24) "
+        "comes before the grid of its tiles, both over the whole image",
+    ),
     (
         "object_patches",
         pa.binary(),

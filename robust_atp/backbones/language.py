@@ -13,7 +13,7 @@ from robust_atp.backbones.branching import decode_dropping
 from robust_atp.backbones.dropping import Dropping
 from robust_atp.backbones.flops import DecoderShape
 from robust_atp.backbones.greedy import Continuations, decode_greedily
-from robust_atp.backbones.layout import distinct_prompts, passes, prompt_batch, whole_prompts
+from robust_atp.backbones.layout import distinct_prompts, image_length, passes, prompt_batch, whole_prompts
 from robust_atp.backbones.profile import text_to_vision
 from robust_atp.backbones.prompt import PromptTokens, first_token_ids, tokenize_prompts
 from robust_atp.backbones.seam import Answer, KeptTokens
@@ -70,9 +70,14 @@ class LanguageModel:
             result = decode_greedily(
                 self.decoder, self.head, batch, self._end_ids, self.template.max_new_tokens
             )
-            lengths = [len(prompts[q].before) + len(kept.indices[q]) + len(prompts[q].after) for q in rows]
-            costs = [self.shape.flops([length] * self.shape.layers) for length in lengths]
-            answers += self._read_out(result, costs)
+            images = [image_length(kept, q) for q in rows]
+            texts = [len(prompts[q].before) + len(prompts[q].after) for q in rows]
+            costs = [
+                self.shape.flops([image + text] * self.shape.layers)
+                for image, text in zip(images, texts, strict=True)
+            ]
+            found = zip(self._read_out(result, costs), images, strict=True)
+            answers += [replace(answer, tokens_llm=image) for answer, image in found]
         return answers
 
     @torch.inference_mode()
@@ -104,7 +109,12 @@ class LanguageModel:
             logprobs = torch.stack([descent.first_logprobs for descent in descents])
             found = self._read_out(Continuations([d.token_ids for d in descents], logprobs), costs)
             for q, answer, descent in zip(entries, found, descents, strict=True):
-                answers[q] = replace(answer, cuts=descent.cuts, tokens_per_layer=descent.tokens_per_layer)
+                answers[q] = replace(
+                    answer,
+                    cuts=descent.cuts,
+                    tokens_per_layer=descent.tokens_per_layer,
+                    tokens_llm=image_length(kept, prompt_of[q]),
+                )
         return [answers[q] for q in range(len(prompt_of))]
 
     def _tokenize(self, questions: Sequence[str]) -> list[PromptTokens]:

@@ -17,12 +17,13 @@ from robust_atp.backbones.geometry import object_patches, pad_to_square, resized
 from robust_atp.backbones.language import LanguageModel, Template
 from robust_atp.backbones.loading import BackboneSpec, family_options
 from robust_atp.backbones.pretrained import load_model, load_processor
+from robust_atp.backbones.prompt import SHORT_ANSWER
 from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
 from robust_atp.backbones.settings import Settings
 from robust_atp.backbones.staged import NOT_LLAMA, can_drop_inside
 from robust_atp.errors import unknown
 
-_PROMPT = "USER: <image>\n{question}\nAnswer the question using a single word or phrase. ASSISTANT:"
+_PROMPT = f"USER: <image>\n{{question}}\n{SHORT_ANSWER} ASSISTANT:"
 _CLIP = "openai/clip-vit-large-patch14-336"
 
 

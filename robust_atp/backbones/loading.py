@@ -62,7 +62,13 @@ class Family(Protocol):
         """
 
 
-FAMILIES: Registry[Family] = Registry("backbone model_type", {"llava": "robust_atp.backbones.llava:Llava"})
+FAMILIES: Registry[Family] = Registry(
+    "backbone model_type",
+    {
+        "llava": "robust_atp.backbones.llava:Llava",
+        "llava_next": "robust_atp.backbones.llava_next:LlavaNext",
+    },
+)
 
 
 def load_backbone(spec: BackboneSpec) -> "Backbone":

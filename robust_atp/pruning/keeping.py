@@ -42,4 +42,4 @@ def keep_indices(
         features.append(shared[key][0])
         kept.append(shared[key][1])
     totals = [len(tokens[image].features) for image in images]
-    return KeptTokens(features, kept, totals, position_policy)
+    return KeptTokens(features, kept, totals, position_policy, [tokens[image].layout for image in images])

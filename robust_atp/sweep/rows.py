@@ -49,7 +49,7 @@ def table(
     metric: str,
     shard: Shard,
     pixels: Sequence[np.ndarray],
-    grids: Sequence[tuple[int, int]],
+    grids: Sequence[Sequence[tuple[int, int]]],
     results: Sequence[ArmResult],
     seconds_encode: float,
 ) -> pa.Table:
@@ -69,8 +69,8 @@ def table(
     hashes = [pixel_hash(image) for image in pixels]
     objects = [None if patches is None else pack(patches) for patches in shard.object_patches]
     of_image = [
-        {"image_hash": hashed, "object_patches": patches, "grid": f"{rows}x{columns}"}
-        for hashed, patches, (rows, columns) in zip(hashes, objects, grids, strict=True)
+        {"image_hash": hashed, "object_patches": patches, "grid": "+".join(f"{r}x{c}" for r, c in own)}
+        for hashed, patches, own in zip(hashes, objects, grids, strict=True)
     ]
     asked_about = Counter(shard.image_of)
     rows = []

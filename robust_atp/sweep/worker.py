@@ -70,7 +70,7 @@ class Worker:
             metric=dataset.metric,
             shard=shard,
             pixels=images,
-            grids=[image.grid for image in tokens],
+            grids=[image.grids for image in tokens],
             results=results,
             seconds_encode=seconds_encode,
         )
@@ -152,14 +152,16 @@ class Worker:
         # Several arms keep every token on the way in. The backbone tells equal prompts by their tensors being the
         # same objects, so all take those of the first.
         kept, count = together[0].kept, len(shard.examples)
-        features, indices, totals = (
-            [*part] * len(together) for part in (kept.features, kept.indices, kept.totals)
+        features, indices, totals, layouts = (
+            [*part] * len(together) for part in (kept.features, kept.indices, kept.totals, kept.layouts)
         )
         questions = [example.question for example in shard.examples] * len(together)
         ways = [way for p in together for way in p.droppings or ()]
         start = perf_counter()
         answers = self._backbone.answer(
-            replace(kept, features=features, indices=indices, totals=totals), questions, ways or None
+            replace(kept, features=features, indices=indices, totals=totals, layouts=layouts),
+            questions,
+            ways or None,
         )
         seconds = (perf_counter() - start) / len(answers)
         return [

@@ -294,7 +294,7 @@ def test_prefill_cost_equals_counted_operations(tiny_backbone, cuts):
             state = prefill(tiny_backbone, length=20)
             for depth, count in cuts:
                 state.advance(depth)
-                present = state.visual[0].stop - state.visual[0].start
+                present = len(state.visual[0])
                 state.drop([First()(None, count) if count < present else None], "original")
             state.advance(3)
     finally:
