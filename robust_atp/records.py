@@ -43,9 +43,9 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     (
         "kept",
         pa.list_(pa.binary()),
-        "kept tokens as bitmasks over the patch grid (numpy.packbits, raster order, an overview first), one per stage, the last one "
-        "last: on entry to the language model where tokens were dropped before it, then after each cut inside. "
-        "Where tokens are merged, the positions that survive: tokens made anew inside the model have none, "
+        "kept tokens as bitmasks over the patch grid (numpy.packbits, raster order, an overview first), one per "
+        "stage, the last one last: on entry to the language model where tokens were dropped before it, then after each "
+        "cut inside. Where tokens are merged, the positions that survive: tokens made anew inside the model have none, "
         "so the bits can be fewer than the tokens",
     ),
     (

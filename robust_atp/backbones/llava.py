@@ -19,7 +19,7 @@ from robust_atp.backbones.loading import BackboneSpec, family_options
 from robust_atp.backbones.pretrained import load_model, load_processor
 from robust_atp.backbones.prompt import SHORT_ANSWER
 from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
-from robust_atp.backbones.settings import Settings
+from robust_atp.backbones.settings import Settings, matching_clip
 from robust_atp.backbones.staged import NOT_LLAMA, can_drop_inside
 from robust_atp.errors import unknown
 
@@ -74,7 +74,7 @@ class Llava:
         family_options(spec, LlavaOptions)
         parsed = LlavaConfig.from_dict(dict(config))
         check_clip_tower(spec.id, parsed)
-        has_text_tower = Settings.resolve(source, spec, _PROMPT, _known_clip(source)).clip is not None
+        has_text_tower = matching_clip(source, spec, _known_clip(source)) is not None
         return Capabilities(
             name=spec.id,
             provides=clip_signals(has_text_tower),

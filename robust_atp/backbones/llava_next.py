@@ -18,7 +18,7 @@ from robust_atp.backbones.loading import BackboneSpec, family_options
 from robust_atp.backbones.pretrained import load_model, load_processor
 from robust_atp.backbones.prompt import chat_prompt
 from robust_atp.backbones.seam import Answer, KeptTokens, View, VisionTokens
-from robust_atp.backbones.settings import Settings
+from robust_atp.backbones.settings import Settings, matching_clip
 from robust_atp.backbones.staged import NOT_LLAMA, can_drop_inside
 from robust_atp.backbones.tiling import Tiling
 from robust_atp.errors import unknown
@@ -82,7 +82,7 @@ class LlavaNext:
         options = family_options(spec, LlavaNextOptions)
         parsed = LlavaNextConfig.from_dict(dict(config))
         check_clip_tower(spec.id, parsed)
-        has_text_tower = Settings.resolve(source, spec, None, None).clip is not None
+        has_text_tower = matching_clip(source, spec, None) is not None
         return Capabilities(
             name=spec.id,
             provides=clip_signals(has_text_tower),
@@ -147,7 +147,9 @@ class LlavaNext:
         is_patch = (tiling.packed >= 0).to(packed.device)
         patches = tiling.patches.to(packed.device)
         features = packed[is_patch]
-        chosen = {name: signal[:, patches] if ":" in name else signal[patches] for name, signal in signals.items()}
+        chosen = {
+            name: signal[:, patches] if ":" in name else signal[patches] for name, signal in signals.items()
+        }
         tokens = VisionTokens(
             features,
             tiling.grid,
@@ -164,5 +166,5 @@ class LlavaNext:
 
 
 def _by_patch(name: str, signal: Tensor) -> Tensor:
-    """Put the patches of V views behind each other: [V, H, n, …] to [H, V·n, …], without heads [V, n, C] to [V·n, C]."""
+    """Put the patches of V views behind each other: [V, H, n, …] to [H, V·n, …], or [V, n, C] to [V·n, C]."""
     return signal.movedim(0, 1).flatten(1, 2) if ":" in name else signal.flatten(0, 1)

@@ -26,12 +26,20 @@ class Settings:
         own = _read(Path(source) / "robust_atp.json")
         template = spec.prompt or own.get("prompt", prompt)
         if template is None:
-            raise UserError(f"backbone '{spec.id}' has no chat template: say how to ask with its option prompt")
+            raise UserError(
+                f"backbone '{spec.id}' has no chat template: say how to ask with its option prompt"
+            )
         return cls(
             prompt=check_template(template),
             max_new_tokens=int(spec.max_new_tokens or own.get("max_new_tokens", 16)),
-            clip=spec.clip or _own_clip(source) or clip,
+            clip=matching_clip(source, spec, clip),
         )
+
+
+def matching_clip(source: str, spec: BackboneSpec, published: str | None) -> str | None:
+    """Hub id or folder of the CLIP model that a vision tower comes from; None if nobody knows one."""
+    own = Path(source) / "clip"
+    return spec.clip or (str(own) if own.is_dir() else published)
 
 
 def _read(path: Path) -> dict:
@@ -41,8 +49,3 @@ def _read(path: Path) -> dict:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{path} is not valid JSON: {error}") from error
-
-
-def _own_clip(source: str) -> str | None:
-    folder = Path(source) / "clip"
-    return str(folder) if folder.is_dir() else None

@@ -23,7 +23,9 @@ class Tiling:
     side: int
     tiles: tuple[int, int]  # rows, columns
     resized: tuple[int, int]  # height, width of the image within the mosaic, which surrounds it with padding
-    packed: Tensor  # [M] numbers of the patches in the order in which the decoder reads them, -1: end of a line
+    packed: (
+        Tensor  # [M] numbers of the patches in the order in which the decoder reads them, -1: end of a line
+    )
 
     @classmethod
     def of(cls, size: tuple[int, int], model: Any) -> "Tiling":
