@@ -9,15 +9,15 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from robust_atp.backbones.dropping import Dropping
-    from robust_atp.backbones.flops import DecoderShape
+    from robust_atp.backbones.flops import PrefillShape
 
 
 @dataclass(frozen=True)
 class VisionTokens:
     """Visual tokens of one image, computed once for all arms and questions. N may differ between images.
 
-    ``features`` are ready for the language model (already projected). ``signals`` holds what pruners asked
-    for, by name:
+    ``features`` are ready for what comes next: projected for the language model, or, where tokens are pruned
+    before a resampler, what that reads. ``signals`` holds what pruners asked for, by name:
 
     ========================================  ============  ================================================
     ``cls_attention:<layer>``                 [H, N]        softmax attention of the CLS query to each patch
@@ -37,6 +37,8 @@ class VisionTokens:
     grid: tuple[int, int]  # rows, columns; rows * columns == N
     signals: Mapping[str, Tensor] = field(default_factory=dict)
     project: Callable[[Tensor], Tensor] | None = None  # [..., C] -> [..., D]
+    off_grid: Tensor | None = None
+    """Tokens beside those of the grid, which no pruner drops [M, D]: the CLS token that a Q-Former reads."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class KeptTokens:
     indices: Sequence[Tensor]  # Q × [K_q], ascending positions on the grid
     totals: Sequence[int]  # Q × N, tokens before pruning
     position_policy: str  # "original" | "compacted"
+    off_grid: Sequence[Tensor | None]  # Q × [M, D], as in ``VisionTokens``
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,8 @@ class Backbone(Protocol):
     revision: str  # resolved commit or content hash of the weights
 
     @property
-    def shape(self) -> "DecoderShape":
-        """What decides the decoder's prefill cost."""
+    def shape(self) -> "PrefillShape":
+        """What decides the cost of visual tokens from where they are pruned on."""
 
     @property
     def drops_inside(self) -> bool:
@@ -108,5 +111,8 @@ class Backbone(Protocol):
     def text_to_vision(self, kept: KeptTokens, questions: Sequence[str]) -> list[Tensor]:
         """Attention of the text after the image to each visual token, for Q questions: Q × [layers, K_q]."""
 
-    def object_patches(self, mask: np.ndarray) -> np.ndarray:
-        """Which patches have at least half their area inside a bool mask [H, W] of the image: bool [N]."""
+    def object_patches(self, mask: np.ndarray) -> np.ndarray | None:
+        """Which patches have at least half their area inside a bool mask [H, W] of the image: bool [N].
+
+        None where visual tokens are no patches: a resampler's queries have no place in the image.
+        """
