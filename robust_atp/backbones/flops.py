@@ -53,4 +53,6 @@ class DecoderShape:
 
 def linear_weights(modules: Iterable[nn.Module]) -> int:
     """Weights of all linear maps inside the modules."""
-    return sum(m.weight.numel() for module in modules for m in module.modules() if isinstance(m, nn.Linear))
+    linear = [m for module in modules for m in module.modules() if isinstance(m, nn.Linear)]
+    # Not the size of the weight, which a quantised layer packs.
+    return sum(m.in_features * m.out_features for m in linear)

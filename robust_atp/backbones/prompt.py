@@ -29,19 +29,25 @@ def check_template(template: str) -> str:
 
 
 def tokenize_prompts(
-    tokenizer: PreTrainedTokenizerBase, template: str, image_token_id: int, questions: Sequence[str]
+    tokenizer: PreTrainedTokenizerBase,
+    template: str,
+    image_token: str,
+    image_token_id: int,
+    questions: Sequence[str],
 ) -> list[PromptTokens]:
     """Tokenise each question inside the template, special tokens included, and cut it at the image.
 
-    ``UserError`` if a question itself holds the image placeholder.
+    ``image_token`` is how the tokenizer spells the template's ``<image>``. ``UserError`` if a question itself
+    holds it.
     """
     if not questions:
         return []  # tokenizers fail on an empty batch
+    template = template.replace(IMAGE, image_token)
     texts = [template.replace("{question}", question) for question in questions]
     prompts = []
     for question, ids in zip(questions, tokenizer(texts)["input_ids"], strict=True):
         if ids.count(image_token_id) != 1:
-            raise UserError(f"a question must not hold the placeholder {IMAGE}; got {question!r}")
+            raise UserError(f"a question must not hold the placeholder {image_token}; got {question!r}")
         cut = ids.index(image_token_id)
         prompts.append(PromptTokens(tuple(ids[:cut]), tuple(ids[cut + 1 :])))
     return prompts

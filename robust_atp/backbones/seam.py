@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from torch import Tensor
 
+from robust_atp.backbones.capabilities import Capabilities
+
 if TYPE_CHECKING:
     from robust_atp.backbones.dropping import Dropping
     from robust_atp.backbones.flops import PrefillShape
@@ -77,22 +79,11 @@ class Backbone(Protocol):
 
     name: str
     revision: str  # resolved commit or content hash of the weights
+    capabilities: Capabilities
 
     @property
     def shape(self) -> "PrefillShape":
         """What decides the cost of visual tokens from where they are pruned on."""
-
-    @property
-    def drops_inside(self) -> bool:
-        """Whether ``answer`` can drop tokens on the way through the decoder."""
-
-    @property
-    def provides(self) -> frozenset[str]:
-        """Names of the signals that ``encode`` can compute."""
-
-    @property
-    def has_text_tower(self) -> bool:
-        """Whether ``embed_questions`` can be called."""
 
     def encode(self, images: Sequence[np.ndarray], signals: frozenset[str]) -> list[VisionTokens]:
         """Run preprocessing, vision tower and projector on B uint8 RGB images of any size."""
