@@ -16,6 +16,7 @@ from transformers import (
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
 )
 
@@ -50,9 +51,9 @@ def tiny_llava(folder: Path, seed: int = 0) -> Path:
         LlavaConfig(vision_config=vision, text_config=decoder, image_token_index=SPECIAL.index("<image>"),
                     vision_feature_layer=-2, image_seq_length=(SIDE // PATCH) ** 2)
     ).eval()  # fmt: skip
-    _make_opinionated(model)
+    make_opinionated(model)
     model.save_pretrained(folder)
-    tokenizer = _tokenizer()
+    tokenizer = word_tokenizer({"image_token": "<image>"})
     LlavaProcessor(
         CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}),
         tokenizer, patch_size=PATCH, vision_feature_select_strategy="default", num_additional_image_tokens=1,
@@ -77,15 +78,16 @@ def photos(count: int, seed: int = 0) -> list[np.ndarray]:
     return images
 
 
-def _make_opinionated(model: LlavaForConditionalGeneration) -> None:
+def make_opinionated(model: PreTrainedModel) -> None:
     """Scale up the weights: at their initial size every image gets the same answer and no test could fail."""
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if weight.ndim > 1:
-                weight.mul_(8.0 if "vision_tower" not in name else 6.0)
+                weight.mul_(8.0 if "vision_" not in name else 6.0)
 
 
-def _tokenizer() -> PreTrainedTokenizerFast:
+def word_tokenizer(special: dict[str, str] | list[str]) -> PreTrainedTokenizerFast:
+    """Build a tokenizer of a few words; ``special`` are its special tokens beyond the usual ones, named or not."""
     vocabulary = {word: number for number, word in enumerate([*SPECIAL, *WORDS])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -94,7 +96,7 @@ def _tokenizer() -> PreTrainedTokenizerFast:
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
-        padding_side="left", extra_special_tokens={"image_token": "<image>"},
+        padding_side="left", extra_special_tokens=special,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -12,6 +13,10 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from robust_atp.backbones.flops import DecoderShape, linear_weights
 from robust_atp.backbones.greedy import Continuations, pick_likeliest
+from robust_atp.backbones.language import TOKENS_PER_PASS
+from robust_atp.backbones.layout import passes, whole_prompts
+from robust_atp.backbones.seam import Answer, KeptTokens
+from robust_atp.backbones.words import Words
 
 
 def decode_encoded(
@@ -46,6 +51,33 @@ def decode_encoded(
     logits = step(start)  # [B, V]
     answers = pick_likeliest(logits, step, end_ids, max_new_tokens)
     return Continuations(answers, logits.log_softmax(-1))
+
+
+class EncoderDecoder:
+    """An encoder–decoder whose visual tokens stand among those of the text that its encoder reads."""
+
+    def __init__(self, model: Any, words: Words) -> None:
+        self.model = model
+        self.words = words
+
+    @cached_property
+    def shape(self) -> "EncoderDecoderShape":
+        """What decides the prefill cost."""
+        return EncoderDecoderShape.of(self.model)
+
+    @torch.inference_mode()
+    def answer(self, kept: KeptTokens, questions: Sequence[str]) -> list[Answer]:
+        """Answer Q questions greedily, question q seeing only its kept tokens, without gaps between positions."""
+        prompts = self.words.tokenize(questions)
+        embed = self.model.get_input_embeddings()
+        answers: list[Answer] = []
+        for rows in passes(kept, prompts, self.words.max_new_tokens, TOKENS_PER_PASS):
+            spans, _ = whole_prompts(embed, kept, prompts, rows)
+            whole = [span.embeddings for span in spans]
+            result = decode_encoded(self.model, whole, self.words.end_ids, self.words.max_new_tokens)
+            costs = [self.shape.flops([len(prompt)] * self.shape.layers) for prompt in whole]
+            answers += self.words.read_out(result, costs)
+        return answers
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,10 @@ class Family(Protocol):
         """
 
 
-FAMILIES: Registry[Family] = Registry("backbone model_type", {"llava": "robust_atp.backbones.llava:Llava"})
+FAMILIES: Registry[Family] = Registry(
+    "backbone model_type",
+    {"blip-2": "robust_atp.backbones.blip2:Blip2", "llava": "robust_atp.backbones.llava:Llava"},
+)
 
 
 def load_backbone(spec: BackboneSpec) -> "Backbone":
