@@ -45,7 +45,7 @@ def tiny_llava(folder: Path, seed: int = 0) -> Path:
     ).eval()  # fmt: skip
     make_opinionated(model)
     model.save_pretrained(folder)
-    words = tokenizer()
+    words = word_tokenizer({"image_token": "<image>"})
     LlavaProcessor(
         CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}),
         words, patch_size=PATCH, vision_feature_select_strategy="default", num_additional_image_tokens=1,
@@ -90,20 +90,20 @@ def make_opinionated(model: PreTrainedModel) -> None:
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if weight.ndim > 1:
-                weight.mul_(6.0 if "vision_tower" in name or "visual" in name else 8.0)
+                weight.mul_(8.0 if "vision_" not in name else 6.0)
 
 
-def tokenizer(image_token: str = "<image>") -> PreTrainedTokenizerFast:
-    """A word-level tokenizer that begins every text with ``<s>``; its token number 4 stands for an image."""
-    vocabulary = {word: number for number, word in enumerate([*SPECIAL[:4], image_token, *WORDS])}
-    words = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    words.post_processor = processors.TemplateProcessing(
+def word_tokenizer(special: dict[str, str] | list[str]) -> PreTrainedTokenizerFast:
+    """Build a tokenizer of a few words; ``special`` are its special tokens beyond the usual ones, named or not."""
+    vocabulary = {word: number for number, word in enumerate([*SPECIAL, *WORDS])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A", pair="<s> $A $B", special_tokens=[("<s>", 1)]
     )
     return PreTrainedTokenizerFast(
-        tokenizer_object=words, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
-        padding_side="left", extra_special_tokens={"image_token": image_token},
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
+        padding_side="left", extra_special_tokens=special,
     )  # fmt: skip
 
 

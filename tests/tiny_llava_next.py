@@ -13,7 +13,7 @@ from tiny_llava import (
     save_clip,
     tiny_decoder,
     tiny_tower,
-    tokenizer,
+    word_tokenizer,
 )
 from transformers import LlavaNextConfig, LlavaNextForConditionalGeneration, LlavaNextProcessor
 from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
@@ -32,7 +32,7 @@ def tiny_llava_next(folder: Path, seed: int = 0) -> Path:
     ).eval()  # fmt: skip
     make_opinionated(model)
     model.save_pretrained(folder)
-    words = tokenizer()
+    words = word_tokenizer({"image_token": "<image>"})
     LlavaNextProcessor(
         LlavaNextImageProcessorPil(
             size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE},

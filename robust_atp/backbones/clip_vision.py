@@ -5,37 +5,20 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 
-from robust_atp.backbones.attention import (
-    Reduction,
-    attention_of_first_token,
-    attention_received,
-    captured_attention,
-    captured_input,
-    keys_of_patches,
-    single_head_attention_of_first_token,
-)
+from robust_atp.backbones.attention import captured_attention, captured_input
 from robust_atp.backbones.joint_space import JointSpace
+from robust_atp.backbones.signals import attention_signals, wanted_attention
 from robust_atp.errors import UserError
-
-_REDUCTIONS: dict[str, Reduction] = {
-    "cls_attention": attention_of_first_token,
-    "single_head_cls_attention": single_head_attention_of_first_token,
-    "received_attention": attention_received,
-    "keys": keys_of_patches,
-}
-
-_LAYERS = ("projected", "last", *(f"{eighth}/8" for eighth in range(1, 8)))
 
 NO_TEXT_TOWER = "name the CLIP model that matches its vision tower with the backbone's option clip"
 
 
 def clip_signals(has_text_tower: bool) -> frozenset[str]:
     """Names of the signals that ``ClipVision`` can compute."""
-    attention = {f"{kind}:{layer}" for kind in _REDUCTIONS for layer in _LAYERS}
-    return frozenset(attention | {"tower_features"} | ({"joint_patches"} if has_text_tower else set()))
+    return attention_signals() | {"tower_features"} | ({"joint_patches"} if has_text_tower else set())
 
 
 def check_clip_tower(backbone: str, config: PretrainedConfig) -> None:
@@ -76,7 +59,7 @@ class ClipVision:
 
     def recorded(self, signals: frozenset[str], encode: Callable[[], Any]) -> tuple[Any, dict[str, Tensor]]:
         """Call ``encode``, which runs V views through tower and projector, and record the signals [V, …]."""
-        wanted = {signal: self._attention(signal) for signal in sorted(signals) if ":" in signal}
+        wanted = wanted_attention(signals, self._transformer.encoder.layers, self._projected)
         inputs: dict[str, Tensor] = {}
         with (
             captured_input(self.projector, "tower_features", inputs),
@@ -100,16 +83,10 @@ class ClipVision:
         # Early transformers 5 wraps in a CLIPVisionModel the module that later ones make of it.
         return getattr(self.tower, "vision_model", self.tower)
 
-    def _attention(self, signal: str) -> tuple[nn.Module, Reduction]:
-        kind, _, layer = signal.partition(":")
-        layers = self._transformer.encoder.layers
-        index = len(layers) - 1
-        if layer == "projected":
-            chosen = self._model.config.vision_feature_layer
-            deepest = chosen if isinstance(chosen, int) else max(chosen, key=lambda i: i % (len(layers) + 1))
-            # hidden_states[0] is the embedding, so hidden_states[i] is the output of layer i - 1.
-            index = deepest % (len(layers) + 1) - 1
-        elif layer != "last":
-            # Published layer numbers are those of 24 layers; a shallower tower has its own at the same depth.
-            index = max(1, int(int(layer[0]) / 8 * len(layers) + 0.5)) - 1
-        return layers[index].self_attn, _REDUCTIONS[kind]
+    @property
+    def _projected(self) -> int:
+        """Number of the layer whose output is projected, the deepest if there are several."""
+        layers, chosen = len(self._transformer.encoder.layers), self._model.config.vision_feature_layer
+        deepest = chosen if isinstance(chosen, int) else max(chosen, key=lambda i: i % (layers + 1))
+        # hidden_states[0] is the embedding, so hidden_states[i] is the output of layer i - 1.
+        return deepest % (layers + 1) - 1

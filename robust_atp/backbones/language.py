@@ -1,9 +1,8 @@
 """The language model behind the seam: takes visual tokens among its text, answers greedily, is read out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,36 +14,21 @@ from robust_atp.backbones.flops import DecoderShape
 from robust_atp.backbones.greedy import Continuations, decode_greedily
 from robust_atp.backbones.layout import distinct_prompts, image_length, passes, prompt_batch, whole_prompts
 from robust_atp.backbones.profile import text_to_vision
-from robust_atp.backbones.prompt import PromptTokens, first_token_ids, tokenize_prompts
 from robust_atp.backbones.seam import Answer, KeptTokens
+from robust_atp.backbones.words import Words
 
 # Tokens, padding included, that one pass through the decoder may hold: 5 GB of cache for LLaVA-1.5-7B in half
 # precision. Fixed, because the last bit of a row depends on who shares its batch.
-_TOKENS_PER_PASS = 8192
-
-
-@dataclass(frozen=True)
-class Template:
-    """How questions are put: the prompt with ``<image>`` and ``{question}``, and the longest answer."""
-
-    prompt: str
-    image_token: str
-    image_token_id: int
-    max_new_tokens: int
+TOKENS_PER_PASS = 8192
 
 
 class LanguageModel:
     """Decoder, vocabulary head and tokenizer of a model whose visual tokens stand among those of the text."""
 
-    def __init__(self, model: PreTrainedModel, tokenizer: Any, template: Template) -> None:
-        whole: Any = model
-        self.decoder: PreTrainedModel = whole.model.language_model
-        self.head: nn.Module = whole.lm_head
-        self.tokenizer = tokenizer
-        self.template = template
-        self._end_ids = _end_ids(whole.generation_config.eos_token_id, tokenizer.eos_token_id)
-        self._yes = first_token_ids(tokenizer, "yes")
-        self._no = first_token_ids(tokenizer, "no")
+    def __init__(self, decoder: PreTrainedModel, head: nn.Module, words: Words) -> None:
+        self.decoder = decoder
+        self.head = head
+        self.words = words
 
     @cached_property
     def shape(self) -> DecoderShape:
@@ -63,12 +47,12 @@ class LanguageModel:
         """
         if dropping is not None:
             return self._answer_dropping(kept, questions, dropping)
-        prompts = self._tokenize(questions)
+        prompts = self.words.tokenize(questions)
         answers: list[Answer] = []
-        for rows in passes(kept, prompts, self.template.max_new_tokens, _TOKENS_PER_PASS):
+        for rows in passes(kept, prompts, self.words.max_new_tokens, TOKENS_PER_PASS):
             batch = prompt_batch(self.decoder.get_input_embeddings(), kept, prompts, rows)
             result = decode_greedily(
-                self.decoder, self.head, batch, self._end_ids, self.template.max_new_tokens
+                self.decoder, self.head, batch, self.words.end_ids, self.words.max_new_tokens
             )
             images = [image_length(kept, q) for q in rows]
             texts = [len(prompts[q].before) + len(prompts[q].after) for q in rows]
@@ -76,16 +60,16 @@ class LanguageModel:
                 self.shape.flops([image + text] * self.shape.layers)
                 for image, text in zip(images, texts, strict=True)
             ]
-            found = zip(self._read_out(result, costs), images, strict=True)
+            found = zip(self.words.read_out(result, costs), images, strict=True)
             answers += [replace(answer, tokens_llm=image) for answer, image in found]
         return answers
 
     @torch.inference_mode()
     def text_to_vision(self, kept: KeptTokens, questions: Sequence[str]) -> list[Tensor]:
         """Attention of the text after the image to each visual token, for Q questions: Q × [layers, K_q]."""
-        prompts = self._tokenize(questions)
+        prompts = self.words.tokenize(questions)
         profiles: list[Tensor] = []
-        for rows in passes(kept, prompts, 0, _TOKENS_PER_PASS):
+        for rows in passes(kept, prompts, 0, TOKENS_PER_PASS):
             whole = whole_prompts(self.decoder.get_input_embeddings(), kept, prompts, rows)
             profiles += text_to_vision(self.decoder, *whole)
         return profiles
@@ -94,20 +78,20 @@ class LanguageModel:
         self, kept: KeptTokens, questions: Sequence[str], dropping: Sequence[Dropping]
     ) -> list[Answer]:
         kept, questions, prompt_of = distinct_prompts(kept, questions)
-        prompts = self._tokenize(questions)
-        limit = self.template.max_new_tokens
+        prompts = self.words.tokenize(questions)
+        limit = self.words.max_new_tokens
         answers: dict[int, Answer] = {}
-        for rows in passes(kept, prompts, limit, _TOKENS_PER_PASS):
+        for rows in passes(kept, prompts, limit, TOKENS_PER_PASS):
             whole = whole_prompts(self.decoder.get_input_embeddings(), kept, prompts, rows)
             entries = [q for q, prompt in enumerate(prompt_of) if prompt in rows]
             ways = [(prompt_of[q] - rows.start, dropping[q]) for q in entries]
-            descents = decode_dropping(self.decoder, self.head, *whole, ways, self._end_ids, limit)
+            descents = decode_dropping(self.decoder, self.head, *whole, ways, self.words.end_ids, limit)
             costs = []
             for q, descent in zip(entries, descents, strict=True):
                 text = len(prompts[prompt_of[q]].before) + len(prompts[prompt_of[q]].after)
                 costs.append(self.shape.flops([text + count for count in descent.tokens_per_layer]))
             logprobs = torch.stack([descent.first_logprobs for descent in descents])
-            found = self._read_out(Continuations([d.token_ids for d in descents], logprobs), costs)
+            found = self.words.read_out(Continuations([d.token_ids for d in descents], logprobs), costs)
             for q, answer, descent in zip(entries, found, descents, strict=True):
                 answers[q] = replace(
                     answer,
@@ -116,31 +100,3 @@ class LanguageModel:
                     tokens_llm=image_length(kept, prompt_of[q]),
                 )
         return [answers[q] for q in range(len(prompt_of))]
-
-    def _tokenize(self, questions: Sequence[str]) -> list[PromptTokens]:
-        return tokenize_prompts(
-            self.tokenizer,
-            self.template.prompt,
-            self.template.image_token,
-            self.template.image_token_id,
-            questions,
-        )
-
-    def _read_out(self, result: Continuations, costs: Sequence[float]) -> list[Answer]:
-        texts = self.tokenizer.batch_decode(result.token_ids, skip_special_tokens=True)
-        best = result.first_logprobs.amax(-1).tolist()
-        margins = self._yes_no_margins(result.first_logprobs)
-        fields = zip(texts, result.token_ids, best, margins, costs, strict=True)
-        return [Answer(text.strip(), *rest) for text, *rest in fields]
-
-    def _yes_no_margins(self, logprobs: Tensor) -> list[float]:
-        if not self._yes or not self._no:
-            return [float("nan")] * len(logprobs)
-        return (logprobs[:, self._yes].logsumexp(-1) - logprobs[:, self._no].logsumexp(-1)).tolist()
-
-
-def _end_ids(configured: int | list[int] | None, fallback: int | None) -> frozenset[int]:
-    chosen = fallback if configured is None else configured
-    if chosen is None:
-        return frozenset()
-    return frozenset([chosen] if isinstance(chosen, int) else chosen)

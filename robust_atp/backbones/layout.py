@@ -108,8 +108,9 @@ def distinct_prompts(kept: KeptTokens, questions: Sequence[str]) -> tuple[KeptTo
             first.append(q)
         prompt_of.append(prompt)
     features, indices = [kept.features[q] for q in first], [kept.indices[q] for q in first]
-    totals, layouts = [kept.totals[q] for q in first], [_layout(kept, q) for q in first]
-    distinct = KeptTokens(features, indices, totals, kept.position_policy, layouts)
+    totals, off_grid = [kept.totals[q] for q in first], [kept.off_grid[q] for q in first]
+    layouts = [_layout(kept, q) for q in first]
+    distinct = KeptTokens(features, indices, totals, kept.position_policy, off_grid, layouts)
     return distinct, [questions[q] for q in first], prompt_of
 
 

@@ -14,13 +14,14 @@ from robust_atp.backbones.clip_vision import NO_TEXT_TOWER, ClipVision, check_cl
 from robust_atp.backbones.dropping import Dropping
 from robust_atp.backbones.flops import DecoderShape
 from robust_atp.backbones.geometry import object_patches, pad_to_square, resized_size
-from robust_atp.backbones.language import LanguageModel, Template
+from robust_atp.backbones.language import LanguageModel
 from robust_atp.backbones.loading import BackboneSpec, family_options
 from robust_atp.backbones.pretrained import load_model, load_processor
-from robust_atp.backbones.prompt import SHORT_ANSWER
+from robust_atp.backbones.prompt import SHORT_ANSWER, Template
 from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
 from robust_atp.backbones.settings import Settings, matching_clip
 from robust_atp.backbones.staged import NOT_LLAMA, can_drop_inside
+from robust_atp.backbones.words import Words
 from robust_atp.errors import unknown
 
 _PROMPT = f"USER: <image>\n{{question}}\n{SHORT_ANSWER} ASSISTANT:"
@@ -64,9 +65,10 @@ class Llava:
             settings.prompt,
             self.processor.image_token,
             self.model.config.image_token_id,
-            settings.max_new_tokens,
         )
-        self.language = LanguageModel(self.model, self.processor.tokenizer, template)
+        end_ids = self.model.generation_config.eos_token_id
+        words = Words(self.processor.tokenizer, template, end_ids, settings.max_new_tokens)
+        self.language = LanguageModel(self.model.model.language_model, self.model.lm_head, words)
 
     @classmethod
     def capabilities_of(cls, source: str, spec: BackboneSpec, config: Mapping[str, Any]) -> Capabilities:

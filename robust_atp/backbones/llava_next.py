@@ -13,14 +13,15 @@ from robust_atp.backbones.capabilities import Capabilities
 from robust_atp.backbones.clip_vision import ClipVision, check_clip_tower, clip_signals
 from robust_atp.backbones.dropping import Dropping
 from robust_atp.backbones.flops import DecoderShape
-from robust_atp.backbones.language import LanguageModel, Template
+from robust_atp.backbones.language import LanguageModel
 from robust_atp.backbones.loading import BackboneSpec, family_options
 from robust_atp.backbones.pretrained import load_model, load_processor
-from robust_atp.backbones.prompt import chat_prompt
+from robust_atp.backbones.prompt import Template, chat_prompt
 from robust_atp.backbones.seam import Answer, KeptTokens, View, VisionTokens
 from robust_atp.backbones.settings import Settings, matching_clip
 from robust_atp.backbones.staged import NOT_LLAMA, can_drop_inside
 from robust_atp.backbones.tiling import Tiling
+from robust_atp.backbones.words import Words
 from robust_atp.errors import unknown
 
 _BUDGETS = ("per_tile", "global")
@@ -68,13 +69,10 @@ class LlavaNext:
         self.model = load_model(LlavaNextForConditionalGeneration, source, spec)
         self.capabilities = self.capabilities_of(source, spec, self.model.config.to_dict())
         self.vision = ClipVision(spec.id, self.model, settings.clip)
-        template = Template(
-            settings.prompt,
-            self.processor.image_token,
-            self.model.config.image_token_id,
-            settings.max_new_tokens,
-        )
-        self.language = LanguageModel(self.model, self.processor.tokenizer, template)
+        template = Template(settings.prompt, self.processor.image_token, self.model.config.image_token_id)
+        end_ids = self.model.generation_config.eos_token_id
+        words = Words(self.processor.tokenizer, template, end_ids, settings.max_new_tokens)
+        self.language = LanguageModel(self.model.model.language_model, self.model.lm_head, words)
 
     @classmethod
     def capabilities_of(cls, source: str, spec: BackboneSpec, config: Mapping[str, Any]) -> Capabilities:

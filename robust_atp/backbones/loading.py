@@ -65,6 +65,7 @@ class Family(Protocol):
 FAMILIES: Registry[Family] = Registry(
     "backbone model_type",
     {
+        "blip-2": "robust_atp.backbones.blip2:Blip2",
         "llava": "robust_atp.backbones.llava:Llava",
         "llava_next": "robust_atp.backbones.llava_next:LlavaNext",
     },

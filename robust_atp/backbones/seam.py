@@ -12,7 +12,7 @@ from robust_atp.backbones.capabilities import Capabilities
 
 if TYPE_CHECKING:
     from robust_atp.backbones.dropping import Dropping
-    from robust_atp.backbones.flops import DecoderShape
+    from robust_atp.backbones.flops import PrefillShape
 
 
 @dataclass(frozen=True)
@@ -25,23 +25,24 @@ class View:
 
 @dataclass(frozen=True)
 class Layout:
-    """How the N visual tokens of an image stand in the decoder's sequence, among others that are never dropped."""
+    """How the N visual tokens of an image stand in the decoder's sequence, among others that are never dropped.
 
-    slots: (
-        Tensor  # [M] number of the visual token in each place of the sequence, ascending; -1: never dropped
-    )
-    places: (
-        Tensor  # [M] or, for rotary positions of A axes, [M, A]: position ids relative to the image's first
-    )
-    fixed: Tensor  # [M - N, D] what is never dropped, like the ends of lines
+    ``slots`` holds the number of the visual token in each place of the sequence, ascending, or -1 for one of the
+    others, like the end of a line. ``places`` are position ids relative to the image's first; rotary positions may
+    have several axes.
+    """
+
+    slots: Tensor  # [M]
+    places: Tensor  # [M] or [M, axes]
+    fixed: Tensor  # [M - N, D] the others
 
 
 @dataclass(frozen=True)
 class VisionTokens:
     """Visual tokens of one image, computed once for all arms and questions. N may differ between images.
 
-    ``features`` are ready for the language model (already projected). ``signals`` holds what pruners asked
-    for, by name:
+    ``features`` are ready for what comes next: projected for the language model, or, where tokens are pruned
+    before a resampler, what that reads. ``signals`` holds what pruners asked for, by name:
 
     ========================================  ============  ================================================
     ``cls_attention:<layer>``                 [H, N]        softmax attention of the CLS query to each patch
@@ -65,6 +66,8 @@ class VisionTokens:
     grid: tuple[int, int]  # rows, columns; rows * columns == N, less the overview's
     signals: Mapping[str, Tensor] = field(default_factory=dict)
     project: Callable[[Tensor], Tensor] | None = None  # [..., C] -> [..., D]
+    off_grid: Tensor | None = None
+    """Tokens beside those of the grid, which no pruner drops [M, D]: the CLS token that a Q-Former reads."""
     overview: tuple[int, int] | None = None
     views: tuple[View, ...] = ()  # a partition of the N; empty: all of them are one view
     layout: Layout | None = None
@@ -76,12 +79,10 @@ class VisionTokens:
 
     def whole(self) -> "VisionTokens":
         """Take all views for one, whose tokens lie in one row if they have no common grid."""
+        if not self.views:
+            return self
         total = len(self.features)
-        return (
-            self.part(View(torch.arange(total, device=self.features.device), (1, total)))
-            if self.views
-            else self
-        )
+        return self.part(View(torch.arange(total, device=self.features.device), (1, total)))
 
     def part(self, view: View) -> "VisionTokens":
         """Leave out what is not in ``view``."""
@@ -104,6 +105,7 @@ class KeptTokens:
     indices: Sequence[Tensor]  # Q × [K_q], ascending positions on the grid
     totals: Sequence[int]  # Q × N, tokens before pruning
     position_policy: str  # "original" | "compacted"
+    off_grid: Sequence[Tensor | None]  # Q × [M, D], as in ``VisionTokens``
     layouts: Sequence[Layout | None] = ()  # Q, or none at all
 
 
@@ -134,8 +136,8 @@ class Backbone(Protocol):
     capabilities: Capabilities
 
     @property
-    def shape(self) -> "DecoderShape":
-        """What decides the decoder's prefill cost."""
+    def shape(self) -> "PrefillShape":
+        """What decides the cost of visual tokens from where they are pruned on."""
 
     def encode(self, images: Sequence[np.ndarray], signals: frozenset[str]) -> list[VisionTokens]:
         """Run preprocessing, vision tower and projector on B uint8 RGB images of any size."""
@@ -154,5 +156,8 @@ class Backbone(Protocol):
     def text_to_vision(self, kept: KeptTokens, questions: Sequence[str]) -> list[Tensor]:
         """Attention of the text after the image to each visual token, for Q questions: Q × [layers, K_q]."""
 
-    def object_patches(self, mask: np.ndarray) -> np.ndarray:
-        """Which patches have at least half their area inside a bool mask [H, W] of the image: bool [N]."""
+    def object_patches(self, mask: np.ndarray) -> np.ndarray | None:
+        """Which patches have at least half their area inside a bool mask [H, W] of the image: bool [N].
+
+        None where visual tokens are no patches: a resampler's queries have no place in the image.
+        """

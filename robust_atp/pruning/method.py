@@ -104,8 +104,9 @@ class Method:
             results.append(reduced[same])
         features, indices = [list(part) for part in zip(*results, strict=True)] or ([], [])
         totals = [len(tokens[image].features) for image in image_of]
+        off_grid = [tokens[image].off_grid for image in image_of]
         layouts = [tokens[image].layout for image in image_of]
-        return KeptTokens(features, indices, totals, self.position_policy, layouts)
+        return KeptTokens(features, indices, totals, self.position_policy, off_grid, layouts)
 
     def dropping(self, keep: float, total: int, layers: int) -> Dropping | None:
         """What becomes of ``total`` visual tokens inside a decoder at nominal budget ``keep``; None: nothing."""

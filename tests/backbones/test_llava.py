@@ -30,7 +30,8 @@ def ragged(tokens, policy, seed=0):
 
 
 def row(kept, q):
-    return KeptTokens([kept.features[q]], [kept.indices[q]], [kept.totals[q]], kept.position_policy)
+    parts = (kept.features, kept.indices, kept.totals)
+    return KeptTokens(*([part[q]] for part in parts), kept.position_policy, [kept.off_grid[q]])
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -138,7 +139,7 @@ def test_questions_beyond_one_pass_are_cut_into_several(tiny_backbone, tokens, m
 
 
 def test_no_questions_no_answers(tiny_backbone):
-    assert tiny_backbone.answer(KeptTokens([], [], [], "original"), []) == []
+    assert tiny_backbone.answer(KeptTokens([], [], [], "original", []), []) == []
 
 
 def test_an_image_is_encoded_alike_alone_and_in_a_batch(tiny_backbone, images):
