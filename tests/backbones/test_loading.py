@@ -70,7 +70,7 @@ def test_a_folder_without_config_is_refused(tmp_path):
 
 def test_an_unsupported_model_type_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
-    with pytest.raises(UserError, match="model_type 'bert'; supported: .*llava"):
+    with pytest.raises(UserError, match=r"model_type 'bert'; supported: .*llava"):
         load_backbone(BackboneSpec(str(tmp_path)))
 
 
