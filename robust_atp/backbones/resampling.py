@@ -57,8 +57,14 @@ class QFormerShape:
         """Read the shape off a ``Blip2QFormerModel``."""
         layers = list(qformer.encoder.layer)
         crossing = [layer.crossattention for layer in layers if layer.has_cross_attention]
-        read = linear_weights(part for cross in crossing for part in (cross.attention.key, cross.attention.value))
-        own = [part for layer in layers for part in (layer.attention, layer.intermediate_query, layer.output_query)]
+        read = linear_weights(
+            part for cross in crossing for part in (cross.attention.key, cross.attention.value)
+        )
+        own = [
+            part
+            for layer in layers
+            for part in (layer.attention, layer.intermediate_query, layer.output_query)
+        ]
         return cls(
             latents=latents,
             layers=len(layers),
