@@ -95,15 +95,15 @@ def test_keeping_all_tokens_gives_what_generate_gives(backbone, row, question):
 
 
 def test_in_half_precision_the_q_former_stays_in_single(tiny_blip2_folders):
-    backbone = load_backbone(BackboneSpec(str(tiny_blip2_folders["opt"]), dtype="bfloat16"))
+    backbone = load_backbone(BackboneSpec(str(tiny_blip2_folders["opt"]), dtype="float16"))
     images = photos(2)
     tokens = backbone.encode(images, frozenset())
-    assert tokens[0].features.dtype == torch.bfloat16
+    assert tokens[0].features.dtype == torch.float16
     assert backbone.model.qformer.dtype == torch.float32
     answers = backbone.answer(keep_indices(tokens, [range(PATCHES)] * 2), QUESTIONS[1:2] * 2)
     for answer, (_, logprobs) in zip(answers, generated(backbone, images, QUESTIONS[1]), strict=True):
         # Half precision rounds a prefill in two parts otherwise than one in one piece.
-        assert answer.first_token_logprob == pytest.approx(logprobs.max().item(), abs=0.3)
+        assert answer.first_token_logprob == pytest.approx(logprobs.max().item(), abs=0.1)
 
 
 def generated(backbone, images, question):
