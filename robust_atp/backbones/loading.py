@@ -64,7 +64,12 @@ class Family(Protocol):
 
 FAMILIES: Registry[Family] = Registry(
     "backbone model_type",
-    {"blip-2": "robust_atp.backbones.blip2:Blip2", "llava": "robust_atp.backbones.llava:Llava"},
+    {
+        "blip-2": "robust_atp.backbones.blip2:Blip2",
+        "llava": "robust_atp.backbones.llava:Llava",
+        "llava_next": "robust_atp.backbones.llava_next:LlavaNext",
+        "qwen2_5_vl": "robust_atp.backbones.qwen2_5_vl:Qwen2_5_VL",
+    },
 )
 
 

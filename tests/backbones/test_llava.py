@@ -133,7 +133,7 @@ def masked_answer(backbone, tokens, kept, q, question):
 def test_questions_beyond_one_pass_are_cut_into_several(tiny_backbone, tokens, monkeypatch):
     kept, questions = ragged(tokens, "original"), (QUESTIONS * 2)[:6]
     together = tiny_backbone.answer(kept, questions)
-    monkeypatch.setattr("robust_atp.backbones.language._TOKENS_PER_PASS", 60)
+    monkeypatch.setattr("robust_atp.backbones.language.TOKENS_PER_PASS", 60)
     apart = tiny_backbone.answer(kept, questions)
     assert [a.token_ids for a in apart] == [a.token_ids for a in together]
 
