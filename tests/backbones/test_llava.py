@@ -30,8 +30,10 @@ def ragged(tokens, policy, seed=0):
 
 
 def row(kept, q):
-    parts = (kept.features, kept.indices, kept.totals)
-    return KeptTokens(*([part[q]] for part in parts), kept.position_policy, [kept.off_grid[q]])
+    features, indices, totals, off_grid = (
+        [part[q]] for part in (kept.features, kept.indices, kept.totals, kept.off_grid)
+    )
+    return KeptTokens(features, indices, totals, kept.position_policy, off_grid)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
