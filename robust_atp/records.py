@@ -28,6 +28,12 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
         "nominal budget in (0, 1]: share of visual tokens kept, or of what the study's grid.budget counts; "
         "a method whose budget follows the image need not look at it",
     ),
+    (
+        "prunes",
+        pa.string(),
+        "what visual tokens are: patches, or the queries of a resampler. Patches that are pruned before a resampler "
+        "leave tokens_llm as it is",
+    ),
     ("tokens_total", pa.int32(), "visual tokens before pruning, as many as the grid has places"),
     (
         "tokens_llm",
@@ -51,8 +57,8 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     (
         "grid",
         pa.string(),
-        "patch grid as rows x columns, e.g. 14x14; 24x24+36x48 where an overview of the whole image (here 24 x 24) "
-        "comes before the grid of its tiles, both over the whole image",
+        "grid of the visual tokens as rows x columns, e.g. 14x14; 24x24+36x48 where an overview of the whole image "
+        "(here 24 x 24) comes before the grid of its tiles, both over the whole image; queries stand in one row",
     ),
     (
         "object_patches",

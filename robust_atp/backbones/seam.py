@@ -68,6 +68,8 @@ class VisionTokens:
     project: Callable[[Tensor], Tensor] | None = None  # [..., C] -> [..., D]
     off_grid: Tensor | None = None
     """Tokens beside those of the grid, which no pruner drops [M, D]: the CLS token that a Q-Former reads."""
+    kind: str = "patches"
+    """``patches`` of the image, or ``queries`` of a resampler, whose grid is one row and no place in the image."""
     overview: tuple[int, int] | None = None
     views: tuple[View, ...] = ()  # a partition of the N; empty: all of them are one view
     layout: Layout | None = None
