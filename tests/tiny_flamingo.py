@@ -33,6 +33,8 @@ def tiny_flamingo(folder: Path, seed: int = 0, *, resampler: bool = True) -> Pat
         )
     ).eval()  # fmt: skip
     make_opinionated(model, vision="vision_model")
+    if resampler:
+        torch.nn.init.normal_(model.model.perceiver_resampler.latents)  # or they would drown what they read
     model.save_pretrained(folder)
     tokenizer = word_tokenizer()
     tokenizer.add_special_tokens({"additional_special_tokens": [AROUND_IMAGE]})

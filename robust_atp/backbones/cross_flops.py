@@ -4,7 +4,7 @@ The convention is that of `flops.py`: a multiply-add counts as two, attention as
 softmax, gates and the vocabulary head are left out.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,7 @@ class CrossDecoderShape:
         text = _weights([attention.q_proj, attention.o_proj, layers[0].mlp])
         return cls(DecoderShape.of(decoder), len(layers), text, _weights([attention.k_proj, attention.v_proj]))
 
-    def flops(self, text: int, visual: int) -> float:
+    def flops(self, text: float, visual: float) -> float:
         """Operations of a prefill of ``text`` tokens (n) that look at ``visual`` ones (k).
 
         Own layers: ``2 n W + 4 n² · attention`` each. Cross-attention: ``2 n W_text + 2 k W_image + 4 n k ·
@@ -68,14 +68,39 @@ class ResamplerShape:
             attention=attention.n_heads * attention.head_dim,
         )
 
-    def flops(self, context: int) -> float:
-        """Operations on ``context`` tokens (m) by l latents: ``2 l W_latent + (m + l)(2 W_read + 4 l · attention)`` each."""
+    def flops(self, context: float) -> float:
+        """Operations of l latents on ``context`` tokens (m).
+
+        ``2 l W_latent + (m + l)(2 W_read + 4 l · attention)`` for each block.
+        """
         read = context + self.latents
         each = 2.0 * self.latents * self.latent_weights
         each += read * (2.0 * self.read_weights + 4.0 * self.latents * self.attention)
         return self.blocks * each
 
 
+@dataclass(frozen=True)
+class VisualShape:
+    """What the visual tokens cost by themselves, in the form in which budgets are matched: see ``DecoderShape``."""
+
+    decoder: CrossDecoderShape
+    resampler: ResamplerShape | None
+    """The resampler that reads the tokens, if one does."""
+
+    @property
+    def layers(self) -> int:
+        """Layers of the decoder's own."""
+        return self.decoder.own.layers
+
+    def flops(self, tokens_per_layer: Sequence[float]) -> float:
+        """Operations spent on n tokens, the same for every layer: on being resampled, and as keys and values."""
+        kept = tokens_per_layer[0]
+        if self.resampler is None:
+            return self.decoder.flops(0, kept)
+        return self.resampler.flops(kept) + self.decoder.flops(0, self.resampler.latents)
+
+
 def _weights(modules: Iterable[nn.Module]) -> int:
     linear = [m for module in modules for m in module.modules() if isinstance(m, nn.Linear)]
-    return sum(module.weight.numel() for module in linear)
+    # Not the size of the weight, which a quantised layer packs.
+    return sum(m.in_features * m.out_features for m in linear)

@@ -37,6 +37,8 @@ class VisionTokens:
     grid: tuple[int, int]  # rows, columns; rows * columns == N
     signals: Mapping[str, Tensor] = field(default_factory=dict)
     project: Callable[[Tensor], Tensor] | None = None  # [..., C] -> [..., D]
+    beside: Tensor | None = None
+    """Tokens without a place on the grid, which always stay [M, D]: a CLS token that a resampler reads."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,17 @@ class KeptTokens:
     indices: Sequence[Tensor]  # Q × [K_q], ascending positions on the grid
     totals: Sequence[int]  # Q × N, tokens before pruning
     position_policy: str  # "original" | "compacted"
+    beside: Sequence[Tensor] = ()  # Q × [M, D], in front of the features; empty if there are none
+
+    def of(self, questions: Sequence[int]) -> "KeptTokens":
+        """What is kept for some of the questions, in the order given; they may be given more than once."""
+        return KeptTokens(
+            [self.features[q] for q in questions],
+            [self.indices[q] for q in questions],
+            [self.totals[q] for q in questions],
+            self.position_policy,
+            [self.beside[q] for q in questions] if self.beside else (),
+        )
 
 
 @dataclass(frozen=True)
@@ -108,5 +121,8 @@ class Backbone(Protocol):
     def text_to_vision(self, kept: KeptTokens, questions: Sequence[str]) -> list[Tensor]:
         """Attention of the text after the image to each visual token, for Q questions: Q × [layers, K_q]."""
 
-    def object_patches(self, mask: np.ndarray) -> np.ndarray:
-        """Which patches have at least half their area inside a bool mask [H, W] of the image: bool [N]."""
+    def object_patches(self, mask: np.ndarray) -> np.ndarray | None:
+        """Which patches have at least half their area inside a bool mask [H, W] of the image: bool [N].
+
+        None if the tokens have no place in the image.
+        """

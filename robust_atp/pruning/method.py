@@ -10,6 +10,7 @@ from robust_atp.backbones.seam import Backbone, KeptTokens, VisionTokens
 from robust_atp.errors import UserError
 from robust_atp.pruning.budgets import Budget, FixedRatio
 from robust_atp.pruning.inside import InsideDecoder
+from robust_atp.pruning.keeping import beside_of
 from robust_atp.pruning.merging import Merging
 from robust_atp.pruning.options import POSITION_POLICIES, one_of
 from robust_atp.pruning.scores import Sample, Score
@@ -95,7 +96,7 @@ class Method:
             results.append(reduced[same])
         features, indices = [list(part) for part in zip(*results, strict=True)] or ([], [])
         totals = [len(tokens[image].features) for image in image_of]
-        return KeptTokens(features, indices, totals, self.position_policy)
+        return KeptTokens(features, indices, totals, self.position_policy, beside_of(tokens, image_of))
 
     def dropping(self, keep: float, total: int, layers: int) -> Dropping | None:
         """What becomes of ``total`` visual tokens inside a decoder at nominal budget ``keep``; None: nothing."""

@@ -151,16 +151,12 @@ class Worker:
     def _answer_together(self, together: Sequence[Pruned], shard: Shard) -> list[ArmResult]:
         # Several arms keep every token on the way in. The backbone tells equal prompts by their tensors being the
         # same objects, so all take those of the first.
-        kept, count = together[0].kept, len(shard.examples)
-        features, indices, totals = (
-            [*part] * len(together) for part in (kept.features, kept.indices, kept.totals)
-        )
+        count = len(shard.examples)
+        kept = together[0].kept.of([*range(count)] * len(together))
         questions = [example.question for example in shard.examples] * len(together)
         ways = [way for p in together for way in p.droppings or ()]
         start = perf_counter()
-        answers = self._backbone.answer(
-            replace(kept, features=features, indices=indices, totals=totals), questions, ways or None
-        )
+        answers = self._backbone.answer(kept, questions, ways or None)
         seconds = (perf_counter() - start) / len(answers)
         return [
             ArmResult(p.arm, p.kept, answers[place : place + count], p.seconds / count, seconds)
