@@ -20,6 +20,7 @@ COMMANDS = {
     "verify": "recompute a report's hashes and headline from the records",
     "cite": "how to cite a report",
     "list": "corruptions, pruners, backbones, datasets, probes or columns",
+    "compatibility": "which pruners run on which backbones, and why the others do not; loads no weights",
     "cutlayers": "find the layers after which a backbone's attention to the image shifts",
     "corrupt": "corrupt one image",
     "corruptions": "contact sheet of an image; contract check of a new type",

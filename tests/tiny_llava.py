@@ -38,7 +38,10 @@ SIDE, PATCH, WIDTH = 56, 14, 32
 def tiny_llava(folder: Path, seed: int = 0) -> Path:
     """Write the checkpoint to ``folder`` (16 visual tokens, width 32) and return it."""
     torch.manual_seed(seed)
-    vision = clip_vision()
+    vision = CLIPVisionConfig(
+        hidden_size=WIDTH, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4,
+        image_size=SIDE, patch_size=PATCH, projection_dim=16,
+    )  # fmt: skip
     decoder = LlamaConfig(
         hidden_size=WIDTH, intermediate_size=64, num_hidden_layers=3,
         num_attention_heads=4, num_key_value_heads=2, vocab_size=len(SPECIAL) + len(WORDS),
@@ -50,23 +53,15 @@ def tiny_llava(folder: Path, seed: int = 0) -> Path:
     ).eval()  # fmt: skip
     make_opinionated(model)
     model.save_pretrained(folder)
-    tokenizer = word_tokenizer()
+    tokenizer = word_tokenizer({"image_token": "<image>"})
     LlavaProcessor(
         CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}),
         tokenizer, patch_size=PATCH, vision_feature_select_strategy="default", num_additional_image_tokens=1,
     ).save_pretrained(folder)  # fmt: skip
-    save_clip(folder / "clip", vision, model.model.vision_tower, tokenizer)
+    _save_clip(folder / "clip", vision, model, tokenizer)
     settings = {"prompt": TEMPLATE, "max_new_tokens": 4}
     (folder / "robust_atp.json").write_text(json.dumps(settings), encoding="utf-8")
     return folder
-
-
-def clip_vision() -> CLIPVisionConfig:
-    """A vision tower of 16 patches."""
-    return CLIPVisionConfig(
-        hidden_size=WIDTH, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4,
-        image_size=SIDE, patch_size=PATCH, projection_dim=16,
-    )  # fmt: skip
 
 
 def photos(count: int, seed: int = 0) -> list[np.ndarray]:
@@ -83,16 +78,16 @@ def photos(count: int, seed: int = 0) -> list[np.ndarray]:
     return images
 
 
-def make_opinionated(model: PreTrainedModel, vision: str = "vision_tower") -> None:
+def make_opinionated(model: PreTrainedModel) -> None:
     """Scale up the weights: at their initial size every image gets the same answer and no test could fail."""
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if weight.ndim > 1:
-                weight.mul_(8.0 if vision not in name else 6.0)
+                weight.mul_(8.0 if "vision_" not in name else 6.0)
 
 
-def word_tokenizer() -> PreTrainedTokenizerFast:
-    """Word-level tokenizer that knows the words of the questions."""
+def word_tokenizer(special: dict[str, str] | list[str]) -> PreTrainedTokenizerFast:
+    """Build a tokenizer of a few words; ``special`` are its special tokens beyond the usual ones, named or not."""
     vocabulary = {word: number for number, word in enumerate([*SPECIAL, *WORDS])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -101,14 +96,16 @@ def word_tokenizer() -> PreTrainedTokenizerFast:
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
-        padding_side="left", extra_special_tokens={"image_token": "<image>"},
+        padding_side="left", extra_special_tokens=special,
     )  # fmt: skip
 
 
-def save_clip(
-    folder: Path, vision: CLIPVisionConfig, tower: torch.nn.Module, tokenizer: PreTrainedTokenizerFast
+def _save_clip(
+    folder: Path,
+    vision: CLIPVisionConfig,
+    model: LlavaForConditionalGeneration,
+    tokenizer: PreTrainedTokenizerFast,
 ) -> None:
-    """Write a CLIP model around a backbone's vision ``tower`` to ``folder``."""
     text = CLIPTextConfig(
         hidden_size=WIDTH, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
         projection_dim=16,
@@ -118,7 +115,7 @@ def save_clip(
     clip = CLIPModel(
         CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=16)
     ).eval()
-    clip.vision_model.load_state_dict(tower.state_dict())
+    clip.vision_model.load_state_dict(model.model.vision_tower.state_dict())
     clip.save_pretrained(folder)
     ending = tokenizer.backend_tokenizer
     ending.post_processor = processors.TemplateProcessing(

@@ -1,10 +1,26 @@
 """Prefill cost of a decoder by one fixed convention."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import nn
 from transformers import PreTrainedModel
+
+
+class PrefillShape(Protocol):
+    """What decides what visual tokens cost from the place where they are pruned up to the first answer token."""
+
+    @property
+    def layers(self) -> int:
+        """Layers of the decoder, or of the encoder where there is one in front of it."""
+
+    def flops(self, tokens_per_layer: Sequence[float]) -> float:
+        """Floating-point operations of a prefill of n_l tokens in layer l.
+
+        A multiply-add counts as two, attention as the full n × n matrix. Embeddings, norms, softmax, gates,
+        projectors, the vocabulary head and what a pruning method computes to choose its tokens are left out.
+        """
 
 
 @dataclass(frozen=True)
@@ -18,21 +34,25 @@ class DecoderShape:
     """heads × head_dim"""
 
     @classmethod
-    def of(cls, decoder: PreTrainedModel) -> "DecoderShape":
-        """Read the shape off a decoder whose layers are all alike."""
+    def of(cls, decoder: PreTrainedModel, layers: str = "layers") -> "DecoderShape":
+        """Read the shape off a decoder whose layers are all alike; ``layers`` is the submodule that holds them."""
         config = decoder.config
         head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        layers = decoder.get_submodule("layers")
-        linear = sum(module.weight.numel() for module in layers.modules() if isinstance(module, nn.Linear))
         count = config.num_hidden_layers
-        return cls(count, linear // count, config.num_attention_heads * head_dim)
+        weights = linear_weights([decoder.get_submodule(layers)]) // count
+        return cls(count, weights, config.num_attention_heads * head_dim)
 
     def flops(self, tokens_per_layer: Sequence[float]) -> float:
         """Floating-point operations of a prefill whose layer l processes n_l tokens.
 
-        ``Σ_l 2 n_l W + 4 n_l² · attention``. A multiply-add counts as two, attention as the full n × n matrix.
-        Embeddings, norms, softmax, the vocabulary head and what a pruning method computes to choose its tokens
-        are left out. The field's ``4nd² + 2n²d + 3ndm`` per layer counts a multiply-add as one and is half of
-        this.
+        ``Σ_l 2 n_l W + 4 n_l² · attention``, counted as ``PrefillShape`` says. The field's
+        ``4nd² + 2n²d + 3ndm`` per layer counts a multiply-add as one and is half of this.
         """
         return sum(2.0 * n * self.weights + 4.0 * n**2 * self.attention for n in tokens_per_layer)
+
+
+def linear_weights(modules: Iterable[nn.Module]) -> int:
+    """Weights of all linear maps inside the modules."""
+    linear = [m for module in modules for m in module.modules() if isinstance(m, nn.Linear)]
+    # Not the size of the weight, which a quantised layer packs.
+    return sum(m.in_features * m.out_features for m in linear)

@@ -78,7 +78,10 @@ def distinct_prompts(kept: KeptTokens, questions: Sequence[str]) -> tuple[KeptTo
         if prompt == len(first):
             first.append(q)
         prompt_of.append(prompt)
-    return kept.of(first), [questions[q] for q in first], prompt_of
+    features, indices = [kept.features[q] for q in first], [kept.indices[q] for q in first]
+    totals, off_grid = [kept.totals[q] for q in first], [kept.off_grid[q] for q in first]
+    distinct = KeptTokens(features, indices, totals, kept.position_policy, off_grid)
+    return distinct, [questions[q] for q in first], prompt_of
 
 
 def _places(kept: KeptTokens, question: int) -> Tensor:

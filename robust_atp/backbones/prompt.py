@@ -11,6 +11,17 @@ IMAGE = "<image>"
 
 
 @dataclass(frozen=True)
+class Template:
+    """A prompt with ``<image>`` and ``{question}``, and how the tokenizer spells the image's placeholder."""
+
+    prompt: str
+    image_token: str
+    image_token_id: int
+    image_first: bool = False
+    """Whether the image stands before the token that begins a text, as in BLIP-2, whose prompts begin with it."""
+
+
+@dataclass(frozen=True)
 class PromptTokens:
     """Token ids before and after the image."""
 
@@ -29,20 +40,25 @@ def check_template(template: str) -> str:
 
 
 def tokenize_prompts(
-    tokenizer: PreTrainedTokenizerBase, template: str, image_token_id: int, questions: Sequence[str]
+    tokenizer: PreTrainedTokenizerBase, template: Template, questions: Sequence[str]
 ) -> list[PromptTokens]:
     """Tokenise each question inside the template, special tokens included, and cut it at the image.
 
-    ``UserError`` if a question itself holds the image placeholder.
+    ``UserError`` if a question itself holds the image's placeholder.
     """
     if not questions:
         return []  # tokenizers fail on an empty batch
-    texts = [template.replace("{question}", question) for question in questions]
+    placeholder = "" if template.image_first else template.image_token
+    text = template.prompt.replace(IMAGE, placeholder)
+    texts = [text.replace("{question}", question) for question in questions]
     prompts = []
     for question, ids in zip(questions, tokenizer(texts)["input_ids"], strict=True):
-        if ids.count(image_token_id) != 1:
-            raise UserError(f"a question must not hold the placeholder {IMAGE}; got {question!r}")
-        cut = ids.index(image_token_id)
+        ids = [template.image_token_id, *ids] if template.image_first else ids
+        if ids.count(template.image_token_id) != 1:
+            raise UserError(
+                f"a question must not hold the placeholder {template.image_token}; got {question!r}"
+            )
+        cut = ids.index(template.image_token_id)
         prompts.append(PromptTokens(tuple(ids[:cut]), tuple(ids[cut + 1 :])))
     return prompts
 

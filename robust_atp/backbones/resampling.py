@@ -1,54 +1,75 @@
-"""A resampler between vision tower and language model: whatever it reads, it hands on the same number of queries."""
+"""Prefill cost where a resampler stands between the visual tokens and the decoder."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
-import torch
-from torch import Tensor
+from robust_atp.backbones.flops import PrefillShape, linear_weights
 
-from robust_atp.backbones.seam import KeptTokens
-from robust_atp.errors import unknown
 
-PRUNES = ("patches", "queries")
+class ResamplerCost(Protocol):
+    """A resampler, which hands the same number of tokens to the decoder whatever it reads."""
 
-NOT_PATCHES = "the backbone's option prunes is 'queries', which are no patches of the image"
+    @property
+    def latents(self) -> int:
+        """Tokens that it hands on."""
+
+    def flops(self, tokens: float) -> float:
+        """Floating-point operations when it reads ``tokens`` visual tokens, counted as ``PrefillShape`` says."""
 
 
 @dataclass(frozen=True)
-class ResamplerOptions:
-    """Options of a backbone with a resampler.
+class Resampled:
+    """What visual tokens cost that are pruned before a resampler: fewer of them make the resampler cheaper only."""
 
-    ``prunes``: ``patches`` are pruned before the resampler, which hands on as many queries as ever, so that only
-    the resampler itself gets cheaper; ``queries`` are pruned after it, and have no place in the image.
-    """
+    resampler: ResamplerCost
+    decoder: PrefillShape
+    beside: int = 0
+    """Tokens that the resampler reads whatever is pruned: a CLS token."""
 
-    prunes: str = "patches"
+    @property
+    def layers(self) -> int:
+        """Layers of the decoder."""
+        return self.decoder.layers
 
-    def __post_init__(self) -> None:
-        if self.prunes not in PRUNES:
-            raise unknown("prunes", self.prunes, PRUNES)
+    def flops(self, tokens_per_layer: Sequence[float]) -> float:
+        """Operations of resampler and decoder, without text, when ``tokens_per_layer[0]`` visual tokens are kept."""
+        decoder = self.decoder.flops([self.resampler.latents] * self.layers)
+        return self.resampler.flops(tokens_per_layer[0] + self.beside) + decoder
 
 
-def resample(
-    resampler: Callable[[Tensor], Tensor], kept: KeptTokens, dtype: torch.dtype, limit: int
-) -> list[Tensor]:
-    """Let a resampler, [B, M, C] to [B, L, D], read what is kept for each of Q questions: Q × [L, D].
+@dataclass(frozen=True)
+class QFormerShape:
+    """What decides the cost of BLIP-2's Q-Former: queries attend to themselves, in some layers to what it reads too."""
 
-    Questions that hold the very same tensor objects share one pass and its result. A resampler takes no mask, so
-    only contexts of one length M share a batch, of at most ``limit`` tokens.
-    """
-    contexts = {
-        id(features): torch.cat([beside, features])
-        for features, beside in zip(kept.features, kept.beside, strict=True)
-    }
-    of_length: dict[int, list[int]] = {}
-    for key, context in contexts.items():
-        of_length.setdefault(len(context), []).append(key)
-    queries: dict[int, Tensor] = {}
-    for length, keys in of_length.items():
-        size = max(1, limit // length)
-        for start in range(0, len(keys), size):
-            batch = keys[start : start + size]
-            read = resampler(torch.stack([contexts[key] for key in batch]).to(dtype))  # [B, L, D]
-            queries |= dict(zip(batch, read, strict=True))
-    return [queries[id(features)] for features in kept.features]
+    latents: int
+    layers: int
+    cross_layers: int
+    latent_weights: int
+    """Weights of all linear maps, over all layers, that queries pass through."""
+    read_weights: int
+    """Those that what is read passes through: keys and values of cross-attention."""
+    attention: int
+    """heads × head_dim"""
+
+    @classmethod
+    def of(cls, qformer: Any, latents: int) -> "QFormerShape":
+        """Read the shape off a ``Blip2QFormerModel``."""
+        layers = list(qformer.encoder.layer)
+        crossing = [layer.crossattention for layer in layers if layer.has_cross_attention]
+        read = linear_weights(part for cross in crossing for part in (cross.attention.key, cross.attention.value))
+        own = [part for layer in layers for part in (layer.attention, layer.intermediate_query, layer.output_query)]
+        return cls(
+            latents=latents,
+            layers=len(layers),
+            cross_layers=len(crossing),
+            latent_weights=linear_weights([*own, *crossing]) - read,
+            read_weights=read,
+            attention=qformer.config.hidden_size,
+        )
+
+    def flops(self, tokens: float) -> float:
+        """``2 m W_latent + 2 n W_read + 4 m² a L + 4 m n a L_cross`` for m latents that read n tokens."""
+        linear = 2.0 * self.latents * self.latent_weights + 2.0 * tokens * self.read_weights
+        attended = self.latents * self.layers + tokens * self.cross_layers
+        return linear + 4.0 * self.latents * attended * self.attention

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from torch import Tensor
 
+from robust_atp.backbones.capabilities import Capabilities
+
 if TYPE_CHECKING:
     from robust_atp.backbones.dropping import Dropping
-    from robust_atp.backbones.flops import DecoderShape
+    from robust_atp.backbones.flops import PrefillShape
 
 
 @dataclass(frozen=True)
 class VisionTokens:
     """Visual tokens of one image, computed once for all arms and questions. N may differ between images.
 
-    ``features`` are ready for the language model (already projected). ``signals`` holds what pruners asked
-    for, by name:
+    ``features`` are ready for what comes next: projected for the language model, or, where tokens are pruned
+    before a resampler, what that reads. ``signals`` holds what pruners asked for, by name:
 
     ========================================  ============  ================================================
     ``cls_attention:<layer>``                 [H, N]        softmax attention of the CLS query to each patch
@@ -37,8 +39,8 @@ class VisionTokens:
     grid: tuple[int, int]  # rows, columns; rows * columns == N
     signals: Mapping[str, Tensor] = field(default_factory=dict)
     project: Callable[[Tensor], Tensor] | None = None  # [..., C] -> [..., D]
-    beside: Tensor | None = None
-    """Tokens without a place on the grid, which always stay [M, D]: a CLS token that a resampler reads."""
+    off_grid: Tensor | None = None
+    """Tokens beside those of the grid, which no pruner drops [M, D]: the CLS token that a Q-Former reads."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +54,7 @@ class KeptTokens:
     indices: Sequence[Tensor]  # Q × [K_q], ascending positions on the grid
     totals: Sequence[int]  # Q × N, tokens before pruning
     position_policy: str  # "original" | "compacted"
-    beside: Sequence[Tensor] = ()  # Q × [M, D], in front of the features; empty if there are none
-
-    def of(self, questions: Sequence[int]) -> "KeptTokens":
-        """What is kept for some of the questions, in the order given; they may be given more than once."""
-        return KeptTokens(
-            [self.features[q] for q in questions],
-            [self.indices[q] for q in questions],
-            [self.totals[q] for q in questions],
-            self.position_policy,
-            [self.beside[q] for q in questions] if self.beside else (),
-        )
+    off_grid: Sequence[Tensor | None]  # Q × [M, D], as in ``VisionTokens``
 
 
 @dataclass(frozen=True)
@@ -87,22 +79,11 @@ class Backbone(Protocol):
 
     name: str
     revision: str  # resolved commit or content hash of the weights
+    capabilities: Capabilities
 
     @property
-    def shape(self) -> "DecoderShape":
-        """What decides the decoder's prefill cost."""
-
-    @property
-    def drops_inside(self) -> bool:
-        """Whether ``answer`` can drop tokens on the way through the decoder."""
-
-    @property
-    def provides(self) -> frozenset[str]:
-        """Names of the signals that ``encode`` can compute."""
-
-    @property
-    def has_text_tower(self) -> bool:
-        """Whether ``embed_questions`` can be called."""
+    def shape(self) -> "PrefillShape":
+        """What decides the cost of visual tokens from where they are pruned on."""
 
     def encode(self, images: Sequence[np.ndarray], signals: frozenset[str]) -> list[VisionTokens]:
         """Run preprocessing, vision tower and projector on B uint8 RGB images of any size."""
@@ -124,5 +105,5 @@ class Backbone(Protocol):
     def object_patches(self, mask: np.ndarray) -> np.ndarray | None:
         """Which patches have at least half their area inside a bool mask [H, W] of the image: bool [N].
 
-        None if the tokens have no place in the image.
+        None where visual tokens are no patches: a resampler's queries have no place in the image.
         """

@@ -8,28 +8,26 @@ from robust_atp.backbones.loading import BackboneSpec
 from robust_atp.backbones.prompt import check_template
 from robust_atp.errors import UserError
 
-_PROMPT_OF_LLAVA_15 = (
-    "USER: <image>\n{question}\nAnswer the question using a single word or phrase. ASSISTANT:"
-)
-_CLIP_OF_LLAVA_15 = "openai/clip-vit-large-patch14-336"
-
 
 @dataclass(frozen=True)
 class Settings:
-    """Resolved settings: what the study says, else ``robust_atp.json`` in the folder, else LLaVA-1.5's."""
+    """Resolved settings: what the study says, else ``robust_atp.json`` in the folder, else the family's own."""
 
     prompt: str
     max_new_tokens: int
     clip: str | None  # hub id or folder of the CLIP model, None if there is no matching one
 
     @classmethod
-    def resolve(cls, source: str, spec: BackboneSpec) -> "Settings":
-        """Settings of the checkpoint in folder or hub id ``source``; ``UserError`` for a malformed file."""
+    def resolve(cls, source: str, spec: BackboneSpec, prompt: str, clip: str | None) -> "Settings":
+        """Settings of the checkpoint in folder or hub id ``source``; ``UserError`` for a malformed file.
+
+        ``prompt`` and ``clip`` are what holds if nobody says anything else.
+        """
         own = _read(Path(source) / "robust_atp.json")
         return cls(
-            prompt=check_template(spec.prompt or own.get("prompt", _PROMPT_OF_LLAVA_15)),
+            prompt=check_template(spec.prompt or own.get("prompt", prompt)),
             max_new_tokens=int(spec.max_new_tokens or own.get("max_new_tokens", 16)),
-            clip=spec.clip or _matching_clip(source),
+            clip=spec.clip or _own_clip(source) or clip,
         )
 
 
@@ -42,7 +40,6 @@ def _read(path: Path) -> dict:
         raise UserError(f"{path} is not valid JSON: {error}") from error
 
 
-def _matching_clip(source: str) -> str | None:
-    if (Path(source) / "clip").is_dir():
-        return str(Path(source) / "clip")
-    return _CLIP_OF_LLAVA_15 if source.startswith("llava-hf/llava-1.5-") else None
+def _own_clip(source: str) -> str | None:
+    folder = Path(source) / "clip"
+    return str(folder) if folder.is_dir() else None

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-from transformers import DynamicCache, PreTrainedModel
+from transformers import AutoModel, DynamicCache, PreTrainedModel
 
 from robust_atp.backbones.dropping import Observer, Survivors, View
 from robust_atp.backbones.greedy import Continuations, Span, pick_likeliest
@@ -218,6 +218,20 @@ def _run(
 
 def _pad(rows: Sequence[Tensor]) -> Tensor:
     return pad_sequence(list(rows), batch_first=True)
+
+
+NOT_LLAMA = "the decoder has to be one of the Llama family"
+
+
+def can_drop_inside(config: Any) -> bool:
+    """Whether ``Prefill`` can drop tokens in a decoder of this configuration: asks one layer without weights.
+
+    ``config`` is a transformers configuration of a text model.
+    """
+    shallow = copy(config)
+    shallow.num_hidden_layers = 1
+    with torch.device("meta"):
+        return is_llama_family(AutoModel.from_config(shallow))
 
 
 def is_llama_family(decoder: PreTrainedModel) -> bool:

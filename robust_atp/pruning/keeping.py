@@ -42,10 +42,5 @@ def keep_indices(
         features.append(shared[key][0])
         kept.append(shared[key][1])
     totals = [len(tokens[image].features) for image in images]
-    return KeptTokens(features, kept, totals, position_policy, beside_of(tokens, images))
-
-
-def beside_of(tokens: Sequence[VisionTokens], image_of: Sequence[int]) -> list[Tensor]:
-    """Tokens without a place on the grid that stay with each question's image; empty if there are none."""
-    found = [tokens[image].beside for image in image_of]
-    return [beside for beside in found if beside is not None]
+    off_grid = [tokens[image].off_grid for image in images]
+    return KeptTokens(features, kept, totals, position_policy, off_grid)

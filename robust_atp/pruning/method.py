@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from robust_atp.backbones.capabilities import Capabilities
 from robust_atp.backbones.dropping import Dropping
-from robust_atp.backbones.seam import Backbone, KeptTokens, VisionTokens
+from robust_atp.backbones.seam import KeptTokens, VisionTokens
 from robust_atp.errors import UserError
 from robust_atp.pruning.budgets import Budget, FixedRatio
 from robust_atp.pruning.inside import InsideDecoder
-from robust_atp.pruning.keeping import beside_of
 from robust_atp.pruning.merging import Merging
 from robust_atp.pruning.options import POSITION_POLICIES, one_of
 from robust_atp.pruning.scores import Sample, Score
@@ -55,20 +55,19 @@ class Method:
         """Whether ``prune`` needs the questions' embeddings."""
         return self.score.needs_text
 
-    def check(self, backbone: Backbone) -> None:
-        """Raise ``UserError`` if ``backbone`` lacks a signal or the text tower this method needs."""
+    def check(self, backbone: Capabilities) -> None:
+        """Raise ``UserError`` if a backbone lacks a signal, the text tower or the kind of decoder this needs."""
         who = f"pruner '{self.name}' on backbone '{backbone.name}'"
         if self.needs_text and not backbone.has_text_tower:
-            raise UserError(
-                f"{who} compares patches with the question and needs a CLIP text tower: "
-                "name the model that matches the vision tower with the backbone's option clip"
-            )
+            reason = backbone.why_without("joint_patches")
+            raise UserError(f"{who} compares patches with the question and needs a CLIP text tower: {reason}")
         missing = sorted(self.needs - backbone.provides)
         if missing:
-            provided = ", ".join(sorted(backbone.provides)) or "none"
-            raise UserError(f"{who} needs signal '{missing[0]}'; the backbone provides: {provided}")
+            raise UserError(f"{who} needs signal '{missing[0]}': {backbone.why_without(missing[0])}")
         if self.inside is not None and not backbone.drops_inside:
-            raise UserError(f"{who} cuts inside the decoder, which has to be one of the Llama family")
+            raise UserError(
+                f"{who} cuts inside the decoder: {backbone.lacking.get('inside', 'not possible')}"
+            )
 
     def prune(
         self,
@@ -96,7 +95,8 @@ class Method:
             results.append(reduced[same])
         features, indices = [list(part) for part in zip(*results, strict=True)] or ([], [])
         totals = [len(tokens[image].features) for image in image_of]
-        return KeptTokens(features, indices, totals, self.position_policy, beside_of(tokens, image_of))
+        off_grid = [tokens[image].off_grid for image in image_of]
+        return KeptTokens(features, indices, totals, self.position_policy, off_grid)
 
     def dropping(self, keep: float, total: int, layers: int) -> Dropping | None:
         """What becomes of ``total`` visual tokens inside a decoder at nominal budget ``keep``; None: nothing."""

@@ -42,7 +42,7 @@ class Worker:
         self._backbone = load(backbone)
         self._arms = [(arm, _method(arm, study)) for arm in arms(study)]
         for _, method in self._arms:
-            method.check(self._backbone)
+            method.check(self._backbone.capabilities)
         self._signals = frozenset[str]().union(*(method.needs for _, method in self._arms))
         self._needs_text = any(method.needs_text for _, method in self._arms)
         self._rehearse()
@@ -151,12 +151,16 @@ class Worker:
     def _answer_together(self, together: Sequence[Pruned], shard: Shard) -> list[ArmResult]:
         # Several arms keep every token on the way in. The backbone tells equal prompts by their tensors being the
         # same objects, so all take those of the first.
-        count = len(shard.examples)
-        kept = together[0].kept.of([*range(count)] * len(together))
+        kept, count = together[0].kept, len(shard.examples)
+        features, indices, totals, off_grid = (
+            [*part] * len(together) for part in (kept.features, kept.indices, kept.totals, kept.off_grid)
+        )
         questions = [example.question for example in shard.examples] * len(together)
         ways = [way for p in together for way in p.droppings or ()]
         start = perf_counter()
-        answers = self._backbone.answer(kept, questions, ways or None)
+        answers = self._backbone.answer(
+            KeptTokens(features, indices, totals, kept.position_policy, off_grid), questions, ways or None
+        )
         seconds = (perf_counter() - start) / len(answers)
         return [
             ArmResult(p.arm, p.kept, answers[place : place + count], p.seconds / count, seconds)

@@ -30,7 +30,8 @@ def ragged(tokens, policy, seed=0):
 
 
 def row(kept, q):
-    return KeptTokens([kept.features[q]], [kept.indices[q]], [kept.totals[q]], kept.position_policy)
+    parts = (kept.features, kept.indices, kept.totals)
+    return KeptTokens(*([part[q]] for part in parts), kept.position_policy, [kept.off_grid[q]])
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -132,22 +133,22 @@ def masked_answer(backbone, tokens, kept, q, question):
 def test_questions_beyond_one_pass_are_cut_into_several(tiny_backbone, tokens, monkeypatch):
     kept, questions = ragged(tokens, "original"), (QUESTIONS * 2)[:6]
     together = tiny_backbone.answer(kept, questions)
-    monkeypatch.setattr("robust_atp.backbones.llava._TOKENS_PER_PASS", 60)
+    monkeypatch.setattr("robust_atp.backbones.language._TOKENS_PER_PASS", 60)
     apart = tiny_backbone.answer(kept, questions)
     assert [a.token_ids for a in apart] == [a.token_ids for a in together]
 
 
 def test_no_questions_no_answers(tiny_backbone):
-    assert tiny_backbone.answer(KeptTokens([], [], [], "original"), []) == []
+    assert tiny_backbone.answer(KeptTokens([], [], [], "original", []), []) == []
 
 
 def test_an_image_is_encoded_alike_alone_and_in_a_batch(tiny_backbone, images):
-    batch = tiny_backbone.encode(images, tiny_backbone.provides)
+    batch = tiny_backbone.encode(images, tiny_backbone.capabilities.provides)
     for image, beside in zip(images, batch, strict=True):
-        (alone,) = tiny_backbone.encode([image], tiny_backbone.provides)
+        (alone,) = tiny_backbone.encode([image], tiny_backbone.capabilities.provides)
         assert alone.grid == beside.grid == (4, 4)
         torch.testing.assert_close(alone.features, beside.features, rtol=1e-4, atol=1e-4)
-        assert alone.signals.keys() == beside.signals.keys() == tiny_backbone.provides
+        assert alone.signals.keys() == beside.signals.keys() == tiny_backbone.capabilities.provides
         for name, signal in alone.signals.items():
             torch.testing.assert_close(signal, beside.signals[name], rtol=1e-4, atol=1e-5)
 

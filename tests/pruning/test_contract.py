@@ -21,7 +21,7 @@ KEYS = [f"image {image}" for image in IMAGE_OF]
 
 @pytest.fixture(scope="module")
 def tokens(tiny_backbone):
-    return tiny_backbone.encode(photos(5), tiny_backbone.provides)
+    return tiny_backbone.encode(photos(5), tiny_backbone.capabilities.provides)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def indices(kept):
 @pytest.fixture(params=PRUNERS.names())
 def method(request, tiny_backbone):
     method = build_pruner(request.param)
-    method.check(tiny_backbone)
+    method.check(tiny_backbone.capabilities)
     return method
 
 

@@ -28,9 +28,10 @@ from robust_atp.phantom.training.lessons import QUESTION_LENGTH, Lessons
 from robust_atp.phantom.training.loop import accelerate, finished, train
 from robust_atp.phantom.training.place_reader import PlaceReader
 
+SCENES = 8000
 SIZE = 64  # pictures per step
 DISTILLATION_STEPS = 300
-QFORMER_STEPS = 600
+QFORMER_STEPS = 500
 
 
 @torch.no_grad()
@@ -101,7 +102,7 @@ def train_blip2(
     }
     if finished(work / "language.pt", trained | language, steps):
         return blip2
-    lessons = Lessons.prepare(lambda pixels: look(blip2, pixels), world, 12000, seed)
+    lessons = Lessons.prepare(lambda pixels: look(blip2, pixels), world, SCENES, seed)
     for core in (blip2.qformer, blip2.language_model.model.decoder):
         accelerate(blip2, core)
     train_qformer(blip2, trained, lessons, work / "qformer.pt", steps=QFORMER_STEPS, seed=seed + 1)

@@ -1,0 +1,48 @@
+"""Attention signals by name: which layer of a vision tower, and what is kept of its attention."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from robust_atp.backbones.attention import (
+    Reduction,
+    attention_of_first_token,
+    attention_received,
+    keys_of_patches,
+    single_head_attention_of_first_token,
+)
+
+_REDUCTIONS: dict[str, Reduction] = {
+    "cls_attention": attention_of_first_token,
+    "single_head_cls_attention": single_head_attention_of_first_token,
+    "received_attention": attention_received,
+    "keys": keys_of_patches,
+}
+
+_LAYERS = ("projected", "last", *(f"{eighth}/8" for eighth in range(1, 8)))
+
+
+def attention_signals() -> frozenset[str]:
+    """Names of all attention signals of a tower with a CLS token, see ``VisionTokens``."""
+    return frozenset(f"{kind}:{layer}" for kind in _REDUCTIONS for layer in _LAYERS)
+
+
+def wanted_attention(
+    signals: frozenset[str], layers: Sequence[Any], projected: int
+) -> dict[str, tuple[nn.Module, Reduction]]:
+    """Attention module and reduction behind each attention signal; ``projected`` is the number of that layer."""
+    return {
+        signal: (layers[_number(signal, len(layers), projected)].self_attn, _REDUCTIONS[signal.partition(":")[0]])
+        for signal in sorted(signals & attention_signals())
+    }
+
+
+def _number(signal: str, layers: int, projected: int) -> int:
+    layer = signal.partition(":")[2]
+    if layer == "projected":
+        return projected
+    if layer == "last":
+        return layers - 1
+    # Published layer numbers are those of 24 layers; a shallower tower has its own at the same depth.
+    return max(1, int(int(layer[0]) / 8 * layers + 0.5)) - 1
