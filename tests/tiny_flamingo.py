@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import torch
-from tiny_llava import PATCH, SIDE, SPECIAL, WIDTH, WORDS, clip_vision, make_opinionated, save_clip, word_tokenizer
+from tiny_llava import PATCH, SIDE, SPECIAL, WIDTH, WORDS, make_opinionated, save_clip, word_tokenizer
 from transformers import IdeficsConfig, IdeficsForVisionText2Text, IdeficsProcessor
 from transformers.models.idefics import IdeficsImageProcessorPil
 
@@ -32,14 +32,13 @@ def tiny_flamingo(folder: Path, seed: int = 0, *, resampler: bool = True) -> Pat
             },
         )
     ).eval()  # fmt: skip
-    make_opinionated(model, vision="vision_model")
+    make_opinionated(model)
     if resampler:
         torch.nn.init.normal_(model.model.perceiver_resampler.latents)  # or they would drown what they read
     model.save_pretrained(folder)
-    tokenizer = word_tokenizer()
-    tokenizer.add_special_tokens({"additional_special_tokens": [AROUND_IMAGE]})
+    tokenizer = word_tokenizer(["<image>", AROUND_IMAGE])
     IdeficsProcessor(IdeficsImageProcessorPil(image_size=SIDE), tokenizer).save_pretrained(folder)
-    save_clip(folder / "clip", clip_vision(), model.model.vision_model, word_tokenizer())
+    save_clip(folder / "clip", model.model.vision_model, word_tokenizer(["<image>"]))
     settings = {"prompt": TEMPLATE, "max_new_tokens": 4}
     (folder / "robust_atp.json").write_text(json.dumps(settings), encoding="utf-8")
     return folder

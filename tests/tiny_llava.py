@@ -38,17 +38,13 @@ SIDE, PATCH, WIDTH = 56, 14, 32
 def tiny_llava(folder: Path, seed: int = 0) -> Path:
     """Write the checkpoint to ``folder`` (16 visual tokens, width 32) and return it."""
     torch.manual_seed(seed)
-    vision = CLIPVisionConfig(
-        hidden_size=WIDTH, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4,
-        image_size=SIDE, patch_size=PATCH, projection_dim=16,
-    )  # fmt: skip
     decoder = LlamaConfig(
         hidden_size=WIDTH, intermediate_size=64, num_hidden_layers=3,
         num_attention_heads=4, num_key_value_heads=2, vocab_size=len(SPECIAL) + len(WORDS),
         max_position_embeddings=256, pad_token_id=0, bos_token_id=1, eos_token_id=2,
     )  # fmt: skip
     model = LlavaForConditionalGeneration(
-        LlavaConfig(vision_config=vision, text_config=decoder, image_token_index=SPECIAL.index("<image>"),
+        LlavaConfig(vision_config=clip_vision(), text_config=decoder, image_token_index=SPECIAL.index("<image>"),
                     vision_feature_layer=-2, image_seq_length=(SIDE // PATCH) ** 2)
     ).eval()  # fmt: skip
     make_opinionated(model)
@@ -58,10 +54,18 @@ def tiny_llava(folder: Path, seed: int = 0) -> Path:
         CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}),
         tokenizer, patch_size=PATCH, vision_feature_select_strategy="default", num_additional_image_tokens=1,
     ).save_pretrained(folder)  # fmt: skip
-    _save_clip(folder / "clip", vision, model, tokenizer)
+    save_clip(folder / "clip", model.model.vision_tower, tokenizer)
     settings = {"prompt": TEMPLATE, "max_new_tokens": 4}
     (folder / "robust_atp.json").write_text(json.dumps(settings), encoding="utf-8")
     return folder
+
+
+def clip_vision() -> CLIPVisionConfig:
+    """A vision tower of three layers that cuts images into 4 × 4 patches."""
+    return CLIPVisionConfig(
+        hidden_size=WIDTH, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4,
+        image_size=SIDE, patch_size=PATCH, projection_dim=16,
+    )  # fmt: skip
 
 
 def photos(count: int, seed: int = 0) -> list[np.ndarray]:
@@ -100,12 +104,8 @@ def word_tokenizer(special: dict[str, str] | list[str]) -> PreTrainedTokenizerFa
     )  # fmt: skip
 
 
-def _save_clip(
-    folder: Path,
-    vision: CLIPVisionConfig,
-    model: LlavaForConditionalGeneration,
-    tokenizer: PreTrainedTokenizerFast,
-) -> None:
+def save_clip(folder: Path, tower: torch.nn.Module, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Write to ``folder`` a CLIP model whose vision tower, shaped as ``clip_vision``, has the weights of ``tower``."""
     text = CLIPTextConfig(
         hidden_size=WIDTH, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
         projection_dim=16,
@@ -113,9 +113,9 @@ def _save_clip(
         pad_token_id=0, bos_token_id=1, eos_token_id=2,
     )  # fmt: skip
     clip = CLIPModel(
-        CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=16)
+        CLIPConfig(text_config=text.to_dict(), vision_config=clip_vision().to_dict(), projection_dim=16)
     ).eval()
-    clip.vision_model.load_state_dict(model.model.vision_tower.state_dict())
+    clip.vision_model.load_state_dict(tower.state_dict())
     clip.save_pretrained(folder)
     ending = tokenizer.backend_tokenizer
     ending.post_processor = processors.TemplateProcessing(

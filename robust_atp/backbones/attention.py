@@ -105,4 +105,5 @@ def _switch(model: nn.Module, implementation: str) -> None:
         model.set_attn_implementation(implementation)
     else:
         # Idefics' vision tower is a bare module; its attention looks into the config at every call.
-        model.config._attn_implementation = implementation
+        config: Any = model.config
+        config._attn_implementation = implementation

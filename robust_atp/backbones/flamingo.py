@@ -1,6 +1,7 @@
-"""Flamingo by its open reproduction, Idefics v1: the decoder looks at the image by gated cross-attention."""
+"""Flamingo by its open reproduction, Idefics v1: vision tower, perceiver resampler, gated cross-attention."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,45 +10,40 @@ from torch import Tensor
 from transformers import IdeficsConfig, IdeficsForVisionText2Text
 
 from robust_atp.backbones.capabilities import Capabilities
-from robust_atp.backbones.clip_vision import NO_TEXT_TOWER, ClipTower, clip_signals
-from robust_atp.backbones.cross_attention import SeeingPrompt, decode_seeing
-from robust_atp.backbones.cross_flops import CrossDecoderShape, ResamplerShape, VisualShape
+from robust_atp.backbones.clip_vision import NO_TEXT_TOWER, clip_signals
+from robust_atp.backbones.cross_attention import CrossAttending
 from robust_atp.backbones.dropping import Dropping
+from robust_atp.backbones.flamingo_vision import FlamingoVision
+from robust_atp.backbones.flops import PrefillShape
 from robust_atp.backbones.geometry import object_patches
-from robust_atp.backbones.layout import passes
 from robust_atp.backbones.loading import BackboneSpec, family_options
 from robust_atp.backbones.pretrained import load_model, load_processor
-from robust_atp.backbones.prompt import IMAGE, PromptTokens, tokenize_prompts
-from robust_atp.backbones.readout import ReadOut
-from robust_atp.backbones.resampling import NOT_PATCHES, ResamplerOptions, resample
+from robust_atp.backbones.prompt import IMAGE, Template
+from robust_atp.backbones.resampler import NO_PATCHES, ResamplerOptions, resampled
+from robust_atp.backbones.resampling import Resampled
 from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
 from robust_atp.backbones.settings import Settings
+from robust_atp.backbones.words import Words
 from robust_atp.errors import UserError
 
 _AROUND_IMAGE = "<fake_token_around_image>"
-# The zero-shot prompt for visual question answering in the documentation of transformers.
+# Zero-shot visual question answering as the documentation of transformers does it.
 _PROMPT = (
     "Instruction: provide an answer to the question. Use the image to answer.\n"
     f"{_AROUND_IMAGE}{IMAGE}{_AROUND_IMAGE}Question: {{question}} Answer:"
 )
-# The base models were trained on top of this frozen tower; the instructed ones changed it.
-_CLIP = {
-    f"HuggingFaceM4/idefics-{size}": "laion/CLIP-ViT-H-14-laion2B-s32B-b79K" for size in ("9b", "80b")
-}
-
-_TOKENS_PER_PASS = 8192  # see language.py
-
+# The base models were trained on this tower, frozen; the instructed ones went on to train it.
+_CLIP = {f"HuggingFaceM4/idefics-{size}": "laion/CLIP-ViT-H-14-laion2B-s32B-b79K" for size in ("9b", "80b")}
 _CROSS_ATTENDS = "it looks at the image by cross-attention, and no visual token passes through its layers"
 
 
 class Flamingo:
-    """An ``IdeficsForVisionText2Text`` checkpoint behind the seam.
+    """An ``IdeficsForVisionText2Text`` checkpoint behind the seam, with a perceiver resampler or without.
 
-    Loaded like ``HuggingFaceM4/idefics-9b``, with or without a perceiver resampler (``use_resampler``). Its queries
-    (latents, in Flamingo's words) can be pruned instead of the patches it reads: see ``ResamplerOptions``. The
-    tower's CLS token, which Idefics hands on together with the patches, is never pruned. Visual tokens have no
-    position ids here, so both position policies are the same. Keeping all tokens gives, token for token, the
-    greedy ``generate`` of the same checkpoint.
+    Loaded like ``HuggingFaceM4/idefics-9b``. A folder may carry ``robust_atp.json`` and ``clip/`` as LLaVA's may.
+    Keeping all tokens gives, token for token, the greedy ``generate`` of the same checkpoint. The CLS token, which
+    Idefics hands on together with the patches, is never dropped. Visual tokens have no position ids, so both
+    position policies are the same.
     """
 
     def __init__(self, source: str, spec: BackboneSpec, revision: str) -> None:
@@ -58,68 +54,74 @@ class Flamingo:
         self.processor = load_processor(source, spec)
         self.model = load_model(IdeficsForVisionText2Text, source, spec)
         self.capabilities = self.capabilities_of(source, spec, self.model.config.to_dict())
-        self.prompt = settings.prompt
-        self.max_new_tokens = settings.max_new_tokens
-        tower = self.model.model.vision_model
-        self.vision = ClipTower(spec.id, tower, len(tower.encoder.layers) - 1, settings.clip)
-        self._read_out = ReadOut(self.model, self.processor.tokenizer)
-        self._decoder_shape = CrossDecoderShape.of(self.model.model)
-        self._resampler: Any = None
-        self._resampler_shape: ResamplerShape | None = None
-        if self.model.config.use_resampler:
-            self._resampler = self.model.model.perceiver_resampler
-            self._resampler_shape = ResamplerShape.of(self._resampler)
+        self.vision = FlamingoVision(spec.id, self.model, settings.clip)
+        template = Template(settings.prompt, IMAGE, self.processor.image_token_id)
+        end_ids = self.model.generation_config.eos_token_id
+        words = Words(self.processor.tokenizer, template, end_ids, settings.max_new_tokens)
+        self.language = CrossAttending(self.model, words)
 
     @classmethod
     def capabilities_of(cls, source: str, spec: BackboneSpec, config: Mapping[str, Any]) -> Capabilities:
         """Say what the checkpoint will offer, from its ``config.json``: no weights are loaded."""
-        has_text_tower = Settings.resolve(source, spec, _PROMPT, _CLIP.get(source)).clip is not None
-        signals = clip_signals(has_text_tower)
-        lacking = {"joint_patches": NO_TEXT_TOWER, "inside": _CROSS_ATTENDS}
-        if family_options(spec, ResamplerOptions).prunes == "queries":
-            if not IdeficsConfig.from_dict(dict(config)).use_resampler:
-                raise UserError(
-                    f"backbone '{spec.id}' has no resampler whose queries could be pruned; "
-                    "nearest valid for its option prunes: patches"
-                )
-            lacking |= {signal.partition(":")[0]: NOT_PATCHES for signal in clip_signals(True)}
-            signals = frozenset()
-        return Capabilities(spec.id, signals, has_text_tower, drops_inside=False, lacking=lacking)
+        patches = family_options(spec, ResamplerOptions).prunes == "patches"
+        if not (patches or IdeficsConfig.from_dict(dict(config)).use_resampler):
+            raise UserError(
+                f"backbone '{spec.id}' has no resampler, whose queries could be pruned; "
+                "nearest valid value of its option prunes: patches"
+            )
+        has_text_tower = (
+            patches and Settings.resolve(source, spec, _PROMPT, _CLIP.get(source)).clip is not None
+        )
+        lacking = {signal.partition(":")[0]: NO_PATCHES for signal in clip_signals(True)}
+        return Capabilities(
+            name=spec.id,
+            provides=clip_signals(has_text_tower) if patches else frozenset({"tower_features"}),
+            has_text_tower=has_text_tower,
+            drops_inside=False,
+            lacking=lacking
+            | {"joint_patches": NO_TEXT_TOWER if patches else NO_PATCHES, "inside": _CROSS_ATTENDS},
+        )
 
     @property
-    def shape(self) -> VisualShape:
-        """What decides the cost of the visual tokens."""
-        return VisualShape(self._decoder_shape, None if self._prunes_queries else self._resampler_shape)
+    def prunes_patches(self) -> bool:
+        """Whether patches are pruned, before the resampler if there is one, or queries after it."""
+        return self.options.prunes == "patches"
 
     @property
-    def _prunes_queries(self) -> bool:
-        return self.options.prunes == "queries"
+    def shape(self) -> PrefillShape:
+        """What decides the cost of visual tokens from where they are pruned on."""
+        decoder, resampler = self.language.shape, self.vision.resampler
+        if resampler is None or not self.prunes_patches:
+            return decoder
+        return Resampled(resampler, decoder, beside=1)
 
     @torch.inference_mode()
     def encode(
         self, images: Sequence[np.ndarray], signals: frozenset[str] = frozenset()
     ) -> list[VisionTokens]:
-        """Run preprocessing, vision tower and, if its queries are pruned, resampler on B uint8 RGB images."""
+        """Run preprocessing and vision tower, and the resampler if its queries are pruned, on B uint8 RGB images."""
         self.capabilities.check_signals(signals)
         pixels = self.processor.image_processor(
             list(images), input_data_format="channels_last", return_tensors="pt"
         )  # [B, 3, H, W]
-        pixels = pixels.to(self.model.device, self.model.dtype)
-        output, found = self.vision.recorded(signals, lambda: self.vision.tower(pixel_values=pixels))
-        hidden = output.last_hidden_state  # [B, 1 + N, C], as it leaves the last layer
-        if self._prunes_queries:
-            return [VisionTokens(queries, (1, len(queries))) for queries in self._resampler(hidden)]
+        seen, found = self.vision.look(pixels, signals)  # [B, 1 + N, C]
+        if self.prunes_patches:
+            grid, tower = self.vision.grid, list(seen[:, 1:])
+            off_grid: list[Tensor | None] = list(seen[:, :1])
+        else:
+            tower = self.vision.resample(list(seen))
+            grid, off_grid = (1, len(tower[0])), [None] * len(tower)
         if "tower_features" in signals:
-            found["tower_features"] = hidden[:, 1:]
+            found["tower_features"] = torch.stack(tower)
         return [
             VisionTokens(
-                tokens[1:],
-                self.vision.grid,
+                features,
+                grid,
                 {name: signal[row] for name, signal in found.items()},
-                lambda tower_features: tower_features,
-                tokens[:1],
+                _unchanged,
+                off_grid[row],
             )
-            for row, tokens in enumerate(hidden)
+            for row, features in enumerate(tower)
         ]
 
     @torch.inference_mode()
@@ -133,55 +135,41 @@ class Flamingo:
     ) -> list[Answer]:
         """Answer Q questions greedily, question q seeing only its kept tokens.
 
-        Questions that hold the very same tensor objects in ``kept`` share one pass of the resampler.
+        Questions that hold the very same tensor objects in ``kept`` share one pass through the resampler.
         """
         if dropping is not None:
-            raise UserError(f"backbone '{self.name}' cannot drop inside the decoder: {_CROSS_ATTENDS}")
-        tokenizer, image_id = self.processor.tokenizer, self.processor.image_token_id
-        prompts = tokenize_prompts(tokenizer, self.prompt, IMAGE, image_id, questions)
-        answers: list[Answer] = []
-        for rows in passes(kept, prompts, self.max_new_tokens, _TOKENS_PER_PASS):
-            images = self._seen_by_decoder(kept.of(rows))
-            batch = [
-                SeeingPrompt((*prompts[q].before, image_id, *prompts[q].after), len(prompts[q].before), image)
-                for q, image in zip(rows, images, strict=True)
-            ]
-            result = decode_seeing(self.model, batch, self._read_out.end_ids, self.max_new_tokens)
-            costs = [
-                self._decoder_shape.flops(len(prompt.ids), len(prompt.image))
-                + self._resampler_flops(len(kept.indices[q]))
-                for q, prompt in zip(rows, batch, strict=True)
-            ]
-            resampled = self._resampler is not None and not self._prunes_queries
-            answers += self._read_out(result, costs, self._resampler.n_latents if resampled else None)
-        return answers
+            raise UserError(f"backbone '{self.name}' drops no tokens inside its decoder: {_CROSS_ATTENDS}")
+        resampler = self.vision.resampler
+        if resampler is None:
+            return self.language.answer(kept, questions)
+        entering = resampled(kept, self.vision.resample) if self.prunes_patches else kept
+        answers = self.language.answer(entering, questions)
+        patches = self.vision.grid[0] * self.vision.grid[1]
+        read = [len(indices) if self.prunes_patches else patches for indices in kept.indices]
+        return [
+            replace(
+                answer,
+                prefill_flops=answer.prefill_flops + resampler.flops(number + 1),
+                tokens_llm=len(entered),
+            )
+            for answer, number, entered in zip(answers, read, entering.indices, strict=True)
+        ]
 
     def text_to_vision(self, kept: KeptTokens, questions: Sequence[str]) -> list[Tensor]:
-        """Refuse: there are no visual tokens between the decoder's layers for attention to shift from."""
-        raise UserError(f"backbone '{self.name}' has no layers to cut at: {_CROSS_ATTENDS}")
+        """Not offered: ``UserError``."""
+        raise UserError(f"backbone '{self.name}' gives no attention inside its decoder: {_CROSS_ATTENDS}")
 
     def object_patches(self, mask: np.ndarray) -> np.ndarray | None:
         """Which patches have at least half their area inside a bool mask [H, W] of the image: bool [N].
 
-        None where queries are pruned, which have no place in the image.
+        None if queries are pruned: they have no place in the image.
         """
-        if self._prunes_queries:
+        if not self.prunes_patches:
             return None
         size = self.processor.image_processor.size
         resized = (size["height"], size["width"])
         return object_patches(mask, resized, resized, self.vision.grid)
 
-    def _seen_by_decoder(self, kept: KeptTokens) -> list[Tensor]:
-        """What cross-attention reads for each of Q questions: Q × [K, C]."""
-        if self._prunes_queries:
-            return list(kept.features)
-        if self._resampler is None:
-            return [torch.cat([beside, own]) for beside, own in zip(kept.beside, kept.features, strict=True)]
-        return resample(self._resampler, kept, self.model.dtype, _TOKENS_PER_PASS)
 
-    def _resampler_flops(self, kept: int) -> float:
-        """Cost of the resampler for a question that keeps so many tokens."""
-        if self._resampler_shape is None:
-            return 0.0
-        rows, columns = self.vision.grid
-        return self._resampler_shape.flops(1 + (rows * columns if self._prunes_queries else kept))
+def _unchanged(features: Tensor) -> Tensor:
+    return features

@@ -64,7 +64,11 @@ class Family(Protocol):
 
 FAMILIES: Registry[Family] = Registry(
     "backbone model_type",
-    {"blip-2": "robust_atp.backbones.blip2:Blip2", "llava": "robust_atp.backbones.llava:Llava"},
+    {
+        "blip-2": "robust_atp.backbones.blip2:Blip2",
+        "idefics": "robust_atp.backbones.flamingo:Flamingo",
+        "llava": "robust_atp.backbones.llava:Llava",
+    },
 )
 
 

@@ -57,8 +57,14 @@ class QFormerShape:
         """Read the shape off a ``Blip2QFormerModel``."""
         layers = list(qformer.encoder.layer)
         crossing = [layer.crossattention for layer in layers if layer.has_cross_attention]
-        read = linear_weights(part for cross in crossing for part in (cross.attention.key, cross.attention.value))
-        own = [part for layer in layers for part in (layer.attention, layer.intermediate_query, layer.output_query)]
+        read = linear_weights(
+            part for cross in crossing for part in (cross.attention.key, cross.attention.value)
+        )
+        own = [
+            part
+            for layer in layers
+            for part in (layer.attention, layer.intermediate_query, layer.output_query)
+        ]
         return cls(
             latents=latents,
             layers=len(layers),
@@ -73,3 +79,37 @@ class QFormerShape:
         linear = 2.0 * self.latents * self.latent_weights + 2.0 * tokens * self.read_weights
         attended = self.latents * self.layers + tokens * self.cross_layers
         return linear + 4.0 * self.latents * attended * self.attention
+
+
+@dataclass(frozen=True)
+class PerceiverShape:
+    """What decides the cost of a perceiver resampler: in each block latents attend to what they read and to themselves."""
+
+    latents: int
+    blocks: int
+    latent_weights: int
+    """Weights of all linear maps, over all blocks, that only latents pass through."""
+    read_weights: int
+    """Those that latents and what is read pass through: keys and values."""
+    attention: int
+    """heads × head_dim"""
+
+    @classmethod
+    def of(cls, resampler: Any) -> "PerceiverShape":
+        """Read the shape off an ``IdeficsPerceiverResampler``."""
+        attentions = [attention for attention, _ in resampler.blocks]
+        read = linear_weights(
+            part for attention in attentions for part in (attention.k_proj, attention.v_proj)
+        )
+        return cls(
+            latents=resampler.n_latents,
+            blocks=len(attentions),
+            latent_weights=linear_weights(resampler.blocks) - read,
+            read_weights=read,
+            attention=resampler.n_heads * resampler.head_dim,
+        )
+
+    def flops(self, tokens: float) -> float:
+        """``2 m W_latent + (n + m)(2 W_read + 4 m a B)`` for m latents that read n tokens in B blocks."""
+        each = 2.0 * self.read_weights + 4.0 * self.latents * self.attention * self.blocks
+        return 2.0 * self.latents * self.latent_weights + (tokens + self.latents) * each

@@ -28,7 +28,7 @@ PROMPT = f"USER:{AROUND_IMAGE}{IMAGE}{AROUND_IMAGE}{{question}}"
 
 
 def build_processor() -> IdeficsProcessor:
-    """Processor as ``HuggingFaceM4/idefics-9b`` ships it; one placeholder stands for the image, whatever is kept of it."""
+    """Processor as ``HuggingFaceM4/idefics-9b`` ships it: one placeholder stands for an image of any size."""
     tokenizer = build_tokenizer()
     tokenizer.add_special_tokens({"additional_special_tokens": [IMAGE, AROUND_IMAGE]})
     return IdeficsProcessor(IdeficsImageProcessorPil(image_size=SIZE), tokenizer)

@@ -8,7 +8,6 @@ from tiny_llava import QUESTIONS, photos
 from torch.utils.flop_counter import FlopCounterMode
 
 from robust_atp.backbones import BackboneSpec, load_backbone
-from robust_atp.backbones.dropping import Dropping
 from robust_atp.backbones.flamingo import Flamingo
 from robust_atp.backbones.seam import KeptTokens
 from robust_atp.errors import UserError
@@ -27,8 +26,11 @@ def folders(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=KINDS)
 def backbone(request, folders):
-    options = {"prunes": "queries"} if request.param == "queries" else {}
-    loaded = load_backbone(BackboneSpec(str(folders[request.param != KINDS[2]]), options=options))
+    return load(folders[request.param != KINDS[2]], "queries" if request.param == "queries" else "patches")
+
+
+def load(folder, prunes="patches"):
+    loaded = load_backbone(BackboneSpec(str(folder), options={"prunes": prunes}))
     assert isinstance(loaded, Flamingo)
     return loaded
 
@@ -53,6 +55,12 @@ def ragged(tokens, seed=0):
     total = len(tokens[0].features)
     sizes = [1, total, 5, total - 1, 3, 2]
     return keep_indices(tokens, [rng.choice(total, size, replace=False).tolist() for size in sizes])
+
+
+def row(kept, q):
+    return KeptTokens(
+        [kept.features[q]], [kept.indices[q]], [kept.totals[q]], kept.position_policy, [kept.off_grid[q]]
+    )
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -93,11 +101,11 @@ def masked_answer(backbone, image, indices, question):
     """Oracle: everything is there, what was dropped is masked, every step starts from the beginning."""
     seen = torch.zeros(len(image.features), dtype=torch.bool).index_fill(0, indices, True)
     context, name = image.features, "perceiver_embeddings"
-    if image.beside is not None:
-        context = torch.cat([image.beside, context])
-        seen = torch.cat([torch.ones(len(image.beside), dtype=torch.bool), seen])
+    if image.off_grid is not None:
+        context = torch.cat([image.off_grid, context])
+        seen = torch.cat([torch.ones(len(image.off_grid), dtype=torch.bool), seen])
         name = "image_encoder_embeddings"
-    if backbone.model.config.use_resampler and image.beside is not None:
+    if backbone.model.config.use_resampler and image.off_grid is not None:
         context = masked_resampler(backbone.model.model.perceiver_resampler, context, seen)
         seen, name = torch.ones(len(context), dtype=torch.bool), "perceiver_embeddings"
     ids = backbone.processor.tokenizer(TEMPLATE.replace("{question}", question))["input_ids"]
@@ -144,7 +152,7 @@ def test_a_batch_answers_as_single_questions_do(backbone, tokens):
     kept, asked = ragged(tokens), (QUESTIONS * 2)[:6]
     batch = backbone.answer(kept, asked)
     for q, question in enumerate(asked):
-        (alone,) = backbone.answer(kept.of([q]), [question])
+        (alone,) = backbone.answer(row(kept, q), [question])
         assert alone.token_ids == batch[q].token_ids
         assert alone.first_token_logprob == pytest.approx(batch[q].first_token_logprob, abs=1e-4)
         assert alone.prefill_flops == batch[q].prefill_flops
@@ -153,12 +161,13 @@ def test_a_batch_answers_as_single_questions_do(backbone, tokens):
 def test_questions_beyond_one_pass_are_cut_into_several(backbone, tokens, monkeypatch):
     kept, asked = ragged(tokens), (QUESTIONS * 2)[:6]
     together = backbone.answer(kept, asked)
-    monkeypatch.setattr("robust_atp.backbones.flamingo._TOKENS_PER_PASS", 40)
+    monkeypatch.setattr("robust_atp.backbones.cross_attention.TOKENS_PER_PASS", 40)
+    monkeypatch.setattr("robust_atp.backbones.flamingo_vision._ROWS_PER_PASS", 2)
     assert [a.token_ids for a in backbone.answer(kept, asked)] == [a.token_ids for a in together]
 
 
 def test_questions_about_the_same_tokens_share_the_resampler(folders, images):
-    backbone = load_backbone(BackboneSpec(str(folders[True])))
+    backbone = load(folders[True])
     tokens = backbone.encode(images[:2])
     read: list[int] = []
     hook = backbone.model.model.perceiver_resampler.register_forward_pre_hook(
@@ -177,7 +186,7 @@ def test_prefill_flops_equal_counted_operations(backbone, images, kept):
     (answer,) = backbone.answer(chosen, QUESTIONS[:1])
     ids = backbone.processor.tokenizer(TEMPLATE.replace("{question}", QUESTIONS[0]), return_tensors="pt")
     model = backbone.model.model
-    parts = [*tokens[0].beside] if tokens[0].beside is not None else []
+    parts = [*tokens[0].off_grid] if tokens[0].off_grid is not None else []
     context = torch.stack([*parts, *chosen.features[0]])[None, None]
     name = "perceiver_embeddings" if backbone.options.prunes == "queries" else "image_encoder_embeddings"
     # Eager attention is made of plain matrix products, which the counter knows on every device.
@@ -197,22 +206,25 @@ def test_visual_tokens_that_enter_the_decoder(backbone, tokens):
     kept = ragged(tokens)
     answers = backbone.answer(kept, [QUESTIONS[0]] * 6)
     resampled = backbone.model.config.use_resampler and backbone.options.prunes == "patches"
-    assert {a.tokens_llm for a in answers} == {LATENTS if resampled else None}
+    entered = [a.tokens_llm or len(indices) for a, indices in zip(answers, kept.indices, strict=True)]
+    assert entered == [LATENTS if resampled else len(indices) for indices in kept.indices]
 
 
 @pytest.mark.parametrize("name", PRUNERS.names())
 def test_every_pruner_runs_or_is_refused_with_a_reason(backbone, images, name):
     method = build_pruner(name)
     if method.inside is not None:
-        with pytest.raises(UserError, match="cuts inside the decoder: it looks at the image by cross-attention"):
+        with pytest.raises(
+            UserError, match="cuts inside the decoder: it looks at the image by cross-attention"
+        ):
             method.check(backbone.capabilities)
-    elif backbone.options.prunes == "queries" and method.needs:
-        with pytest.raises(UserError, match=r"needs .* prunes is 'queries', which are no patches"):
+    elif backbone.options.prunes == "queries" and method.needs - {"tower_features"}:
+        with pytest.raises(UserError, match=r"needs .*: a resampler's queries are no patches of the image"):
             method.check(backbone.capabilities)
     else:
         method.check(backbone.capabilities)
         seen = backbone.encode(images[:2], method.needs)
-        text = backbone.embed_questions(QUESTIONS[:2])
+        text = backbone.embed_questions(QUESTIONS[:2]) if method.needs_text else None
         everything = method.prune(seen, [0, 1], text, 1.0, 0, ["a", "b"])
         expected = backbone.answer(whole(seen), QUESTIONS[:2])
         answers = backbone.answer(everything, QUESTIONS[:2])
@@ -226,7 +238,9 @@ def test_an_image_is_encoded_alike_alone_and_in_a_batch(backbone, images):
     batch = backbone.encode(images, backbone.capabilities.provides)
     for together, image in zip(batch, images, strict=True):
         (alone,) = backbone.encode([image], backbone.capabilities.provides)
-        assert alone.grid == together.grid == ((1, LATENTS) if backbone.options.prunes == "queries" else (4, 4))
+        assert (
+            alone.grid == together.grid == ((1, LATENTS) if backbone.options.prunes == "queries" else (4, 4))
+        )
         torch.testing.assert_close(alone.features, together.features, rtol=1e-4, atol=1e-4)
         assert alone.signals.keys() == together.signals.keys() == backbone.capabilities.provides
         for name, signal in alone.signals.items():
@@ -237,7 +251,7 @@ def test_an_image_is_encoded_alike_alone_and_in_a_batch(backbone, images):
 
 
 def test_signals_are_those_of_the_tower_spelled_out(folders, images):
-    backbone = load_backbone(BackboneSpec(str(folders[True])))
+    backbone = load(folders[True])
     (tokens,) = backbone.encode(images[:1], frozenset({"cls_attention:last", "joint_patches"}))
     pixels = backbone.processor.image_processor(images[:1], return_tensors="pt")
     tower = backbone.model.model.vision_model
@@ -268,7 +282,7 @@ def test_places_of_objects(backbone):
 
 
 def test_no_questions_no_answers(backbone):
-    assert backbone.answer(KeptTokens([], [], [], "original"), []) == []
+    assert backbone.answer(KeptTokens([], [], [], "original", []), []) == []
 
 
 @pytest.mark.parametrize(
@@ -276,7 +290,11 @@ def test_no_questions_no_answers(backbone):
     [
         ({"prunes": "querries"}, True, "prunes 'querries' is not one of: patches, queries.*'queries'"),
         ({"prune": "queries"}, True, r"has no option 'prune'; it has: prunes .*did you mean 'prunes'"),
-        ({"prunes": "queries"}, False, "no resampler whose queries could be pruned; nearest valid .* patches"),
+        (
+            {"prunes": "queries"},
+            False,
+            "no resampler, whose queries could be pruned; nearest valid .* patches",
+        ),
     ],
 )
 def test_wrong_options_are_refused(folders, options, resampler, message):
@@ -286,7 +304,9 @@ def test_wrong_options_are_refused(folders, options, resampler, message):
 
 def test_nothing_can_be_dropped_or_observed_inside_the_decoder(backbone, tokens):
     kept = whole(tokens[:1])
-    with pytest.raises(UserError, match="no layers to cut at: it looks at the image by cross-attention"):
+    with pytest.raises(
+        UserError, match="no attention inside its decoder: it looks at the image by cross-attention"
+    ):
         backbone.text_to_vision(kept, QUESTIONS[:1])
-    with pytest.raises(UserError, match="cannot drop inside the decoder"):
-        backbone.answer(kept, QUESTIONS[:1], [Dropping((), "compacted")])
+    with pytest.raises(UserError, match="drops no tokens inside its decoder"):
+        backbone.answer(kept, QUESTIONS[:1], [build_pruner("fastv").dropping(0.5, 16, 4)])

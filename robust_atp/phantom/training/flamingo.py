@@ -6,9 +6,10 @@ objects after 500 steps, having told none after 150 (measured).
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import CLIPModel, IdeficsForVisionText2Text
 
 from robust_atp.phantom.flamingo import PROMPT, SIDE, build_flamingo, build_processor
@@ -110,7 +111,7 @@ def train_flamingo(
 
 def train_resampler(
     flamingo: IdeficsForVisionText2Text,
-    trained: dict[str, nn.Module],
+    trained: dict[str, Any],
     lessons: Lessons,
     checkpoint: Path,
     *,
@@ -147,7 +148,7 @@ def train_resampler(
 
 def train_language(
     flamingo: IdeficsForVisionText2Text,
-    trained: dict[str, nn.Module],
+    trained: dict[str, Any],
     lessons: Lessons,
     checkpoint: Path,
     *,
