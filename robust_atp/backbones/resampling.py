@@ -83,7 +83,7 @@ class QFormerShape:
 
 @dataclass(frozen=True)
 class PerceiverShape:
-    """What decides the cost of a perceiver resampler: in each block latents attend to what they read and to themselves."""
+    """What decides the cost of a perceiver resampler: latents attend to what they read and to themselves."""
 
     latents: int
     blocks: int

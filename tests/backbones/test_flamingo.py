@@ -202,6 +202,17 @@ def test_prefill_flops_equal_counted_operations(backbone, images, kept):
     assert answer.prefill_flops == counter.get_total_flops()
 
 
+def test_pruning_before_the_resampler_saves_what_the_shape_says(folders, images):
+    backbone = load(folders[True])
+    tokens = backbone.encode(images[:1])
+    kept = keep_indices(tokens, [range(16), range(4)], image_of=[0, 0])
+    full, pruned = backbone.answer(kept, QUESTIONS[:1] * 2)
+    assert full.prefill_flops > pruned.prefill_flops
+    shape = backbone.shape
+    saved = shape.flops([16] * shape.layers) - shape.flops([4] * shape.layers)
+    assert full.prefill_flops - pruned.prefill_flops == saved
+
+
 def test_visual_tokens_that_enter_the_decoder(backbone, tokens):
     kept = ragged(tokens)
     answers = backbone.answer(kept, [QUESTIONS[0]] * 6)

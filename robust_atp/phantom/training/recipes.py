@@ -43,5 +43,5 @@ RECIPES = {
     # 500 steps the aligned-minus-conflict gap was down to 29 points. So training stops early.
     "phantom-shortcut": Recipe("shortcut", 300, train_llava, llava.build_processor, llava.PROMPT),
     "phantom-blip2": Recipe("neutral", 2000, train_blip2, blip2.build_processor, blip2.PROMPT),
-    "phantom-flamingo": Recipe("neutral", 2000, train_flamingo, flamingo.build_processor, flamingo.PROMPT),
+    "phantom-flamingo": Recipe("neutral", 800, train_flamingo, flamingo.build_processor, flamingo.PROMPT),
 }
