@@ -28,6 +28,12 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
         "nominal budget in (0, 1]: share of visual tokens kept, or of what the study's grid.budget counts; "
         "a method whose budget follows the image need not look at it",
     ),
+    (
+        "prunes",
+        pa.string(),
+        "what visual tokens are: patches, or the queries of a resampler. Patches that are pruned before a resampler "
+        "leave tokens_llm as it is",
+    ),
     ("tokens_total", pa.int32(), "visual tokens before pruning"),
     ("tokens_llm", pa.int32(), "visual tokens that entered the language model"),
     (
@@ -43,7 +49,11 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
         "Where tokens are merged, the positions that survive: tokens made anew inside the model have none, "
         "so the bits can be fewer than the tokens",
     ),
-    ("grid", pa.string(), "patch grid as rows x columns, e.g. 14x14"),
+    (
+        "grid",
+        pa.string(),
+        "grid of the visual tokens as rows x columns, e.g. 14x14; queries stand in one row",
+    ),
     (
         "object_patches",
         pa.binary(),

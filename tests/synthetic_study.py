@@ -94,6 +94,7 @@ def synthetic_records(
                         "image_hash": hashes[image, intervention, severity],
                         "pruner": pruner,
                         "keep": keep,
+                        "prunes": "patches",
                         "tokens_total": N,
                         "tokens_llm": int(kept.sum()),
                         "tokens_mean": float(kept.sum()),

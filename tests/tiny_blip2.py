@@ -38,6 +38,9 @@ def t5() -> PretrainedConfig:
     )  # fmt: skip
 
 
+LANGUAGES = {"opt": opt, "t5": t5}
+
+
 def tiny_blip2(folder: Path, language: PretrainedConfig, seed: int = 0) -> Path:
     """Write the checkpoint to ``folder`` (16 patches, 6 queries, width 32) and return it."""
     torch.manual_seed(seed)

@@ -80,7 +80,8 @@ class Blip2:
     def capabilities_of(cls, source: str, spec: BackboneSpec, config: Mapping[str, Any]) -> Capabilities:
         """Say what the checkpoint will offer, from its ``config.json``: no weights are loaded."""
         options = family_options(spec, Blip2Options)
-        decoder = Blip2Config.from_dict(dict(config)).text_config.model_type
+        text_config: Any = Blip2Config.from_dict(dict(config)).text_config
+        decoder = text_config.model_type
         if decoder not in _DECODERS:
             raise UserError(
                 f"backbone '{spec.id}' has a language model '{decoder}'; supported: {', '.join(_DECODERS)}"
@@ -126,19 +127,25 @@ class Blip2:
         )["pixel_values"]  # [B, 3, H, W]
         seen, found = self.vision.look(pixels, signals)  # [B, 1 + N, C]
         if self.prunes_patches:
-            # The Q-Former reads what leaves the tower as it is.
-            grid, tower, project = self.vision.grid, list(seen[:, 1:]), _unchanged
+            grid, tower = self.vision.grid, list(seen[:, 1:])
             off_grid: list[Tensor | None] = list(seen[:, :1])
         else:
-            tower, project = self.vision.ask_queries(list(seen)), self.vision.project
-            grid, off_grid = (1, self.vision.resampler.latents), [None] * len(tower)
+            grid, tower = (1, self.vision.resampler.latents), self.vision.ask_queries(list(seen))
+            off_grid = [None] * len(tower)
         if "tower_features" in signals:
             found["tower_features"] = torch.stack(tower)
+        # The Q-Former reads what leaves the tower as it is.
+        project = _unchanged if self.prunes_patches else self.vision.project
         return [
             VisionTokens(
-                project(tower[row]), grid, {name: signal[row] for name, signal in found.items()}, project, beside
+                project(features),
+                grid,
+                {name: signal[row] for name, signal in found.items()},
+                project,
+                off_grid[row],
+                self.options.prunes,
             )
-            for row, beside in enumerate(off_grid)
+            for row, features in enumerate(tower)
         ]
 
     @torch.inference_mode()

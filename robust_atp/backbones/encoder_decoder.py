@@ -82,7 +82,7 @@ class EncoderDecoder:
 
 @dataclass(frozen=True)
 class EncoderDecoderShape:
-    """What decides the prefill cost of an encoder–decoder: its encoder reads the prompt, its decoder one start token."""
+    """What decides an encoder–decoder's prefill cost: the encoder reads the prompt, the decoder one start token."""
 
     encoder: DecoderShape
     decoder_layers: int

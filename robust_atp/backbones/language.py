@@ -90,4 +90,3 @@ class LanguageModel:
             for q, answer, descent in zip(entries, found, descents, strict=True):
                 answers[q] = replace(answer, cuts=descent.cuts, tokens_per_layer=descent.tokens_per_layer)
         return [answers[q] for q in range(len(prompt_of))]
-

@@ -41,6 +41,8 @@ class VisionTokens:
     project: Callable[[Tensor], Tensor] | None = None  # [..., C] -> [..., D]
     off_grid: Tensor | None = None
     """Tokens beside those of the grid, which no pruner drops [M, D]: the CLS token that a Q-Former reads."""
+    kind: str = "patches"
+    """``patches`` of the image, or ``queries`` of a resampler, whose grid is one row and no place in the image."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,10 @@ def wanted_attention(
 ) -> dict[str, tuple[nn.Module, Reduction]]:
     """Attention module and reduction behind each attention signal; ``projected`` is the number of that layer."""
     return {
-        signal: (layers[_number(signal, len(layers), projected)].self_attn, _REDUCTIONS[signal.partition(":")[0]])
+        signal: (
+            layers[_number(signal, len(layers), projected)].self_attn,
+            _REDUCTIONS[signal.partition(":")[0]],
+        )
         for signal in sorted(signals & attention_signals())
     }
 

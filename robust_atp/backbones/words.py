@@ -13,7 +13,9 @@ from robust_atp.backbones.seam import Answer
 class Words:
     """A tokenizer, how questions are put to its model, and when an answer ends."""
 
-    def __init__(self, tokenizer: Any, template: Template, end_ids: int | list[int] | None, max_new_tokens: int) -> None:
+    def __init__(
+        self, tokenizer: Any, template: Template, end_ids: int | list[int] | None, max_new_tokens: int
+    ) -> None:
         """``end_ids`` are those of the model that generates; None: the tokenizer's."""
         self.tokenizer = tokenizer
         self.template = template

@@ -56,7 +56,7 @@ class Method:
         return self.score.needs_text
 
     def check(self, backbone: Capabilities) -> None:
-        """Raise ``UserError`` if a backbone lacks a signal, the text tower or the kind of decoder this needs."""
+        """Raise ``UserError`` if a backbone lacks a signal, the text tower or the kind of decoder that this needs."""
         who = f"pruner '{self.name}' on backbone '{backbone.name}'"
         if self.needs_text and not backbone.has_text_tower:
             reason = backbone.why_without("joint_patches")
@@ -68,6 +68,8 @@ class Method:
             raise UserError(
                 f"{who} cuts inside the decoder: {backbone.lacking.get('inside', 'not possible')}"
             )
+        if self.position_policy == "original" and not backbone.keeps_positions:
+            raise UserError(f"{who} cannot have position policy original: {backbone.lacking['original']}")
 
     def prune(
         self,

@@ -11,11 +11,11 @@ from robust_atp.sweep.study import Study
 def refuse_impossible_arms(study: Study, backbones: Mapping[str, Capabilities]) -> None:
     """Raise one ``UserError`` with everything that a study asks of its backbones and that they cannot do."""
     # Pruning methods import torch; reading a study must not.
-    from robust_atp.pruning.building import build_pruner
     from robust_atp.pruning.compatibility import refusal
+    from robust_atp.sweep.methods import method_of
 
     wanted = {(arm.pruner, str(arm.options)): arm for arm in arms(study)}.values()
-    methods = [build_pruner(arm.pruner, arm.options) for arm in wanted]
+    methods = [method_of(arm, study) for arm in wanted]
     reasons = [refusal(method, offered) for offered in backbones.values() for method in methods]
     refused = [reason for reason in reasons if reason is not None]
     if refused:

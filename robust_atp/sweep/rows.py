@@ -11,7 +11,7 @@ import pyarrow as pa
 from torch import Tensor
 
 from corruptions.registry import find
-from robust_atp.backbones.seam import Answer, KeptTokens
+from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
 from robust_atp.data import Example
 from robust_atp.interventions import pixel_hash
 from robust_atp.pruning import label
@@ -49,11 +49,11 @@ def table(
     metric: str,
     shard: Shard,
     pixels: Sequence[np.ndarray],
-    grids: Sequence[tuple[int, int]],
+    tokens: Sequence[VisionTokens],
     results: Sequence[ArmResult],
     seconds_encode: float,
 ) -> pa.Table:
-    """Rows of a unit in the order arm, image, question. ``pixels`` are the images that the arms saw."""
+    """Rows of a unit in the order arm, image, question. ``pixels`` are the images that arms saw, ``tokens`` theirs."""
     what = unit.intervention
     shared = {
         "study": study,
@@ -69,8 +69,13 @@ def table(
     hashes = [pixel_hash(image) for image in pixels]
     objects = [None if patches is None else pack(patches) for patches in shard.object_patches]
     of_image = [
-        {"image_hash": hashed, "object_patches": patches, "grid": f"{rows}x{columns}"}
-        for hashed, patches, (rows, columns) in zip(hashes, objects, grids, strict=True)
+        {
+            "image_hash": hashed,
+            "object_patches": patches,
+            "grid": "x".join(map(str, seen.grid)),
+            "prunes": seen.kind,
+        }
+        for hashed, patches, seen in zip(hashes, objects, tokens, strict=True)
     ]
     asked_about = Counter(shard.image_of)
     rows = []

@@ -1,7 +1,7 @@
 """Evaluates one unit: corrupt once, encode once, then let every arm answer from the same tokens."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from time import perf_counter
 
@@ -14,9 +14,10 @@ from robust_atp.backbones.dropping import Dropping
 from robust_atp.backbones.seam import KeptTokens, VisionTokens
 from robust_atp.data import Dataset
 from robust_atp.interventions import intervene
-from robust_atp.pruning import Method, build_pruner
+from robust_atp.pruning import Method
 from robust_atp.pruning.matching import nominal_keep
 from robust_atp.sweep.ingredients import load
+from robust_atp.sweep.methods import method_of
 from robust_atp.sweep.plan import Arm, Unit, arms
 from robust_atp.sweep.rows import ArmResult, Shard, table
 from robust_atp.sweep.study import BackboneConfig, Study
@@ -40,7 +41,7 @@ class Worker:
         self._study = study
         self._name = backbone.name
         self._backbone = load(backbone)
-        self._arms = [(arm, _method(arm, study)) for arm in arms(study)]
+        self._arms = [(arm, method_of(arm, study)) for arm in arms(study)]
         for _, method in self._arms:
             method.check(self._backbone.capabilities)
         self._signals = frozenset[str]().union(*(method.needs for _, method in self._arms))
@@ -70,7 +71,7 @@ class Worker:
             metric=dataset.metric,
             shard=shard,
             pixels=images,
-            grids=[image.grid for image in tokens],
+            tokens=tokens,
             results=results,
             seconds_encode=seconds_encode,
         )
@@ -174,14 +175,6 @@ def _enters_whole(pruned: Pruned) -> bool:
     return pruned.droppings is not None and all(
         len(indices) == total for indices, total in zip(kept.indices, kept.totals, strict=True)
     )
-
-
-def _method(arm: Arm, study: Study) -> Method:
-    method = build_pruner(arm.pruner, arm.options)
-    # Nothing is missing from an unpruned sequence, so both policies number it alike.
-    if study.position_policy is None or arm.pruner == "none":
-        return method
-    return replace(method, position_policy=study.position_policy)
 
 
 def _finish(tensor: Tensor) -> None:

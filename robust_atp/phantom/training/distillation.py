@@ -1,9 +1,10 @@
 """A vision tower of another architecture learns to see as CLIP's does, so that CLIP's text tower fits it too."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import Blip2VisionModel, CLIPModel
 
 from robust_atp.phantom.training.loop import accelerate, finished, train
@@ -17,11 +18,11 @@ def distil(clip: CLIPModel, tower: Blip2VisionModel, checkpoint: Path, *, steps:
 
     The progress bar shows the cosine between the two towers' normed outputs.
     """
-    trained = {"tower": tower}
+    trained: dict[str, nn.Module] = {"tower": tower}
     if finished(checkpoint, trained, steps):
         return
     generator = torch.Generator().manual_seed(seed)
-    teacher = clip.vision_model.requires_grad_(False)
+    teacher: Any = clip.vision_model.requires_grad_(False)
     accelerate(clip, teacher)
     accelerate(tower, tower)
     crowded = Pictures.render("neutral", 2000, seed + 1, objects=(8, 12))
