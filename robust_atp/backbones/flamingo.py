@@ -1,7 +1,6 @@
 """Flamingo by its open reproduction, Idefics v1: vision tower, perceiver resampler, gated cross-attention."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,8 @@ from robust_atp.backbones.geometry import object_patches
 from robust_atp.backbones.loading import BackboneSpec, family_options
 from robust_atp.backbones.pretrained import load_model, load_processor
 from robust_atp.backbones.prompt import IMAGE, Template
-from robust_atp.backbones.resampler import NO_PATCHES, ResamplerOptions, resampled
-from robust_atp.backbones.resampling import Resampled
+from robust_atp.backbones.resampler_flops import Resampled
+from robust_atp.backbones.resampling import NO_PATCHES, ResamplerOptions, resampled, with_resampler
 from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
 from robust_atp.backbones.settings import Settings
 from robust_atp.backbones.words import Words
@@ -120,6 +119,7 @@ class Flamingo:
                 {name: signal[row] for name, signal in found.items()},
                 _unchanged,
                 off_grid[row],
+                self.options.prunes,
             )
             for row, features in enumerate(tower)
         ]
@@ -145,15 +145,9 @@ class Flamingo:
         entering = resampled(kept, self.vision.resample) if self.prunes_patches else kept
         answers = self.language.answer(entering, questions)
         patches = self.vision.grid[0] * self.vision.grid[1]
-        read = [len(indices) if self.prunes_patches else patches for indices in kept.indices]
-        return [
-            replace(
-                answer,
-                prefill_flops=answer.prefill_flops + resampler.flops(number + 1),
-                tokens_llm=len(entered),
-            )
-            for answer, number, entered in zip(answers, read, entering.indices, strict=True)
-        ]
+        # The CLS token is read whatever is pruned.
+        read = [1 + (len(indices) if self.prunes_patches else patches) for indices in kept.indices]
+        return with_resampler(answers, entering, resampler, read)
 
     def text_to_vision(self, kept: KeptTokens, questions: Sequence[str]) -> list[Tensor]:
         """Not offered: ``UserError``."""

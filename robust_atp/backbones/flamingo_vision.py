@@ -10,7 +10,7 @@ from torch import Tensor
 from robust_atp.backbones.attention import captured_attention
 from robust_atp.backbones.clip_vision import NO_TEXT_TOWER
 from robust_atp.backbones.joint_space import JointSpace
-from robust_atp.backbones.resampling import PerceiverShape
+from robust_atp.backbones.resampler_flops import PerceiverShape
 from robust_atp.backbones.signals import wanted_attention
 from robust_atp.errors import UserError
 

@@ -29,8 +29,8 @@ def backbone(request, folders):
     return load(folders[request.param != KINDS[2]], "queries" if request.param == "queries" else "patches")
 
 
-def load(folder, prunes="patches"):
-    loaded = load_backbone(BackboneSpec(str(folder), options={"prunes": prunes}))
+def load(folder, prunes="patches", dtype="float32"):
+    loaded = load_backbone(BackboneSpec(str(folder), dtype=dtype, options={"prunes": prunes}))
     assert isinstance(loaded, Flamingo)
     return loaded
 
@@ -78,6 +78,18 @@ def test_keeping_all_tokens_gives_what_generate_gives(backbone, images, tokens, 
         vocabulary = backbone.processor.tokenizer.get_vocab()
         margin = logprobs[vocabulary["yes"]] - logprobs[vocabulary["no"]]
         assert answer.yes_no_margin == pytest.approx(margin.item(), abs=1e-4)
+
+
+@pytest.mark.parametrize("prunes", ["patches", "queries"])
+def test_half_precision_goes_through_too(folders, images, prunes):
+    backbone = load(folders[True], prunes, dtype="bfloat16")
+    tokens = backbone.encode(images[:1], backbone.capabilities.provides)
+    assert tokens[0].features.dtype == torch.bfloat16
+    (answer,) = backbone.answer(whole(tokens), QUESTIONS[1:2])
+    inputs = backbone.processor(text=[["USER:", images[0], f"{QUESTIONS[1]} ASSISTANT:"]], return_tensors="pt")
+    generated = backbone.model.generate(**inputs, do_sample=False, max_new_tokens=4)
+    ids = generated[0, inputs["input_ids"].shape[1] :].tolist()
+    assert answer.token_ids == tuple(i for i in ids if i != 2)
 
 
 def test_answers_depend_on_image_question_and_kept_tokens(backbone, images, tokens):

@@ -40,7 +40,9 @@ def test_a_block_gives_what_the_whole_prompt_gives(flamingo: IdeficsForVisionTex
     blocks, _ = forward(flamingo, latents, tokens, length)
     for number, text in enumerate(asked):
         prompt = processor(text=[["USER:", scene.image, text]], return_tensors="pt")
-        assert prompt["input_ids"][0].tolist() == processor.tokenizer(PROMPT.format(question=text))["input_ids"]
+        assert (
+            prompt["input_ids"][0].tolist() == processor.tokenizer(PROMPT.format(question=text))["input_ids"]
+        )
         whole = flamingo(**prompt).logits[0, -1]
         torch.testing.assert_close(blocks[0, number, 0], whole, atol=1e-3, rtol=1e-3)
     assert blocks[0, 0, 0].std() > 0.1
