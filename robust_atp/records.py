@@ -34,8 +34,13 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
         "what visual tokens are: patches, or the queries of a resampler. Patches that are pruned before a resampler "
         "leave tokens_llm as it is",
     ),
-    ("tokens_total", pa.int32(), "visual tokens before pruning"),
-    ("tokens_llm", pa.int32(), "visual tokens that entered the language model"),
+    ("tokens_total", pa.int32(), "visual tokens before pruning, as many as the grid has places"),
+    (
+        "tokens_llm",
+        pa.int32(),
+        "visual tokens that entered the language model, with those that are never dropped (ends of lines of tiled "
+        "images)",
+    ),
     (
         "tokens_mean",
         pa.float64(),
@@ -44,15 +49,16 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     (
         "kept",
         pa.list_(pa.binary()),
-        "kept tokens as bitmasks over the patch grid (numpy.packbits, raster order), one per stage, the last one "
-        "last: on entry to the language model where tokens were dropped before it, then after each cut inside. "
-        "Where tokens are merged, the positions that survive: tokens made anew inside the model have none, "
+        "kept tokens as bitmasks over the patch grid (numpy.packbits, raster order, an overview first), one per "
+        "stage, the last one last: on entry to the language model where tokens were dropped before it, then after each "
+        "cut inside. Where tokens are merged, the positions that survive: tokens made anew inside the model have none, "
         "so the bits can be fewer than the tokens",
     ),
     (
         "grid",
         pa.string(),
-        "grid of the visual tokens as rows x columns, e.g. 14x14; queries stand in one row",
+        "grid of the visual tokens as rows x columns, e.g. 14x14; 24x24+36x48 where an overview of the whole image "
+        "(here 24 x 24) comes before the grid of its tiles, both over the whole image; queries stand in one row",
     ),
     (
         "object_patches",

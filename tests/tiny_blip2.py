@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from tiny_llava import PATCH, SIDE, SPECIAL, WIDTH, WORDS, make_opinionated, word_tokenizer
@@ -16,6 +17,9 @@ from transformers import (
     T5Config,
 )
 from transformers.models.blip import BlipImageProcessorPil
+
+from robust_atp.backbones import BackboneSpec, load_backbone
+from robust_atp.backbones.blip2 import Blip2
 
 QUERIES = 6
 TEMPLATE = "<image>{question} ASSISTANT:"
@@ -32,13 +36,22 @@ def opt() -> PretrainedConfig:
 
 def t5() -> PretrainedConfig:
     """Encoder–decoder language model, gated as Flan-T5's."""
-    return T5Config(
+    config = T5Config(
         d_model=WIDTH, d_kv=8, d_ff=64, num_layers=3, num_decoder_layers=2, num_heads=4, vocab_size=VOCABULARY,
-        feed_forward_proj="gated-gelu", pad_token_id=0, eos_token_id=2, decoder_start_token_id=0,
+        feed_forward_proj="gated-gelu", pad_token_id=0, eos_token_id=2,
     )  # fmt: skip
+    config.decoder_start_token_id = 0
+    return config
 
 
 LANGUAGES = {"opt": opt, "t5": t5}
+
+
+def load_blip2(folder: Path, **choices: Any) -> Blip2:
+    """Load such a checkpoint through ``load_backbone``."""
+    backbone = load_backbone(BackboneSpec(str(folder), **choices))
+    assert isinstance(backbone, Blip2)
+    return backbone
 
 
 def tiny_blip2(folder: Path, language: PretrainedConfig, seed: int = 0) -> Path:

@@ -4,7 +4,17 @@ import json
 from pathlib import Path
 
 import torch
-from tiny_llava import PATCH, SIDE, SPECIAL, WIDTH, WORDS, make_opinionated, save_clip, word_tokenizer
+from tiny_llava import (
+    PATCH,
+    SIDE,
+    SPECIAL,
+    WIDTH,
+    WORDS,
+    make_opinionated,
+    save_clip,
+    tiny_tower,
+    word_tokenizer,
+)
 from transformers import IdeficsConfig, IdeficsForVisionText2Text, IdeficsProcessor
 from transformers.models.idefics import IdeficsImageProcessorPil
 
@@ -38,7 +48,7 @@ def tiny_flamingo(folder: Path, seed: int = 0, *, resampler: bool = True) -> Pat
     model.save_pretrained(folder)
     tokenizer = word_tokenizer(["<image>", AROUND_IMAGE])
     IdeficsProcessor(IdeficsImageProcessorPil(image_size=SIDE), tokenizer).save_pretrained(folder)
-    save_clip(folder / "clip", model.model.vision_model, word_tokenizer(["<image>"]))
+    save_clip(folder / "clip", tiny_tower(), model.model.vision_model, word_tokenizer(["<image>"]))
     settings = {"prompt": TEMPLATE, "max_new_tokens": 4}
     (folder / "robust_atp.json").write_text(json.dumps(settings), encoding="utf-8")
     return folder

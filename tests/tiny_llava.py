@@ -38,33 +38,36 @@ SIDE, PATCH, WIDTH = 56, 14, 32
 def tiny_llava(folder: Path, seed: int = 0) -> Path:
     """Write the checkpoint to ``folder`` (16 visual tokens, width 32) and return it."""
     torch.manual_seed(seed)
-    decoder = LlamaConfig(
-        hidden_size=WIDTH, intermediate_size=64, num_hidden_layers=3,
-        num_attention_heads=4, num_key_value_heads=2, vocab_size=len(SPECIAL) + len(WORDS),
-        max_position_embeddings=256, pad_token_id=0, bos_token_id=1, eos_token_id=2,
-    )  # fmt: skip
+    vision, decoder = tiny_tower(), tiny_decoder()
     model = LlavaForConditionalGeneration(
-        LlavaConfig(vision_config=clip_vision(), text_config=decoder, image_token_index=SPECIAL.index("<image>"),
+        LlavaConfig(vision_config=vision, text_config=decoder, image_token_index=SPECIAL.index("<image>"),
                     vision_feature_layer=-2, image_seq_length=(SIDE // PATCH) ** 2)
     ).eval()  # fmt: skip
     make_opinionated(model)
     model.save_pretrained(folder)
-    tokenizer = word_tokenizer({"image_token": "<image>"})
+    words = word_tokenizer({"image_token": "<image>"})
     LlavaProcessor(
         CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}),
-        tokenizer, patch_size=PATCH, vision_feature_select_strategy="default", num_additional_image_tokens=1,
+        words, patch_size=PATCH, vision_feature_select_strategy="default", num_additional_image_tokens=1,
     ).save_pretrained(folder)  # fmt: skip
-    save_clip(folder / "clip", model.model.vision_tower, tokenizer)
+    save_clip(folder / "clip", vision, model.model.vision_tower, words)
     settings = {"prompt": TEMPLATE, "max_new_tokens": 4}
     (folder / "robust_atp.json").write_text(json.dumps(settings), encoding="utf-8")
     return folder
 
 
-def clip_vision() -> CLIPVisionConfig:
-    """A vision tower of three layers that cuts images into 4 × 4 patches."""
+def tiny_tower() -> CLIPVisionConfig:
     return CLIPVisionConfig(
         hidden_size=WIDTH, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4,
         image_size=SIDE, patch_size=PATCH, projection_dim=16,
+    )  # fmt: skip
+
+
+def tiny_decoder() -> LlamaConfig:
+    return LlamaConfig(
+        hidden_size=WIDTH, intermediate_size=64, num_hidden_layers=3,
+        num_attention_heads=4, num_key_value_heads=2, vocab_size=len(SPECIAL) + len(WORDS),
+        max_position_embeddings=256, pad_token_id=0, bos_token_id=1, eos_token_id=2,
     )  # fmt: skip
 
 
@@ -104,8 +107,10 @@ def word_tokenizer(special: dict[str, str] | list[str]) -> PreTrainedTokenizerFa
     )  # fmt: skip
 
 
-def save_clip(folder: Path, tower: torch.nn.Module, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Write to ``folder`` a CLIP model whose vision tower, shaped as ``clip_vision``, has the weights of ``tower``."""
+def save_clip(
+    folder: Path, vision: CLIPVisionConfig, tower: torch.nn.Module, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    """Write a CLIP model with this vision tower and a text tower of its own to ``folder``."""
     text = CLIPTextConfig(
         hidden_size=WIDTH, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
         projection_dim=16,
@@ -113,7 +118,7 @@ def save_clip(folder: Path, tower: torch.nn.Module, tokenizer: PreTrainedTokeniz
         pad_token_id=0, bos_token_id=1, eos_token_id=2,
     )  # fmt: skip
     clip = CLIPModel(
-        CLIPConfig(text_config=text.to_dict(), vision_config=clip_vision().to_dict(), projection_dim=16)
+        CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=16)
     ).eval()
     clip.vision_model.load_state_dict(tower.state_dict())
     clip.save_pretrained(folder)

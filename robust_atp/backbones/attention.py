@@ -38,7 +38,12 @@ def keys_of_patches(query: Tensor, key: Tensor, scaling: float) -> Tensor:
 
 
 def attention_received(query: Tensor, key: Tensor, scaling: float) -> Tensor:
-    """Softmax attention that each token but the first receives, mean over all queries, float32 [B, H, T - 1].
+    """``attention_received_by_all`` without the first (CLS) token's, float32 [B, H, T - 1]."""
+    return attention_received_by_all(query, key, scaling)[:, :, 1:]
+
+
+def attention_received_by_all(query: Tensor, key: Tensor, scaling: float) -> Tensor:
+    """Softmax attention that each token receives, mean over all queries, float32 [B, H, T].
 
     Works image by image: the full matrix of 64 images takes 1.3 GB in ViT-L/14 at 336 px.
     """
@@ -46,7 +51,7 @@ def attention_received(query: Tensor, key: Tensor, scaling: float) -> Tensor:
         (q @ k.transpose(-1, -2) * scaling).softmax(-1, dtype=torch.float32).mean(-2)
         for q, k in zip(query, key, strict=True)
     ]
-    return torch.stack(received)[:, :, 1:]
+    return torch.stack(received)
 
 
 @contextmanager

@@ -48,14 +48,14 @@ class Blip2Vision:
         if self._clip is None:
             raise UserError(f"backbone '{self._backbone}' has no text tower: {NO_TEXT_TOWER}")
         tower = self._model.vision_model
-        return JointSpace.load(self._clip, tower.config.hidden_size, self._model.dtype, tower.device)
+        return JointSpace.load(self._clip, tower.config.hidden_size, tower.dtype, tower.device)
 
     def look(self, pixels: Tensor, signals: frozenset[str]) -> tuple[Tensor, dict[str, Tensor]]:
         """CLS token and patches [B, 1 + N, C] as the Q-Former reads them, and the signals [B, …]."""
         tower = self._model.vision_model
         layers = tower.encoder.layers
         with captured_attention(tower, wanted_attention(signals, layers, len(layers) - 1)) as found:
-            seen = tower(pixels.to(tower.device, self._model.dtype)).last_hidden_state
+            seen = tower(pixels.to(tower.device, tower.dtype)).last_hidden_state
         if "joint_patches" in signals:
             found["joint_patches"] = self.joint_space.embed_patches(seen[:, 1:])
         return seen, found
@@ -75,11 +75,12 @@ class Blip2Vision:
                 encoder_hidden_states=pad_sequence(list(some), batch_first=True),
                 encoder_attention_mask=mask,
             ).last_hidden_state
-            # The Q-Former stays in float32 where the rest is in half precision.
+            # transformers keeps the Q-Former in float32 where the rest is in float16.
             asked += output.to(some[0].dtype)
         return asked
 
     @torch.inference_mode()
     def project(self, queries: Tensor) -> Tensor:
         """Map what leaves the Q-Former, or mixtures of it, [..., C] to what the decoder reads [..., D]."""
-        return self._model.language_projection(queries.to(self._model.dtype))
+        projection = self._model.language_projection
+        return projection(queries.to(projection.weight.dtype))

@@ -20,14 +20,15 @@ class Descent:
     token_ids: tuple[int, ...]
     first_logprobs: Tensor  # [V], float32
     cuts: tuple[tuple[int, ...], ...]  # grid positions kept after each cut
-    tokens_per_layer: tuple[int, ...]  # visual tokens that each layer processed
+    tokens_per_layer: tuple[int, ...]  # tokens of the image that each layer processed
 
 
 def decode_dropping(
     decoder: PreTrainedModel,
     head: nn.Module,
     prompts: Sequence[Span],
-    visual: Sequence[slice],
+    images: Sequence[slice],
+    visual: Sequence[Tensor],
     ways: Sequence[tuple[int, Dropping]],
     end_ids: Set[int],
     max_new_tokens: int,
@@ -40,7 +41,7 @@ def decode_dropping(
     layers = len(list(decoder.get_submodule("layers").children()))
     for _, way in ways:
         _check_depths(way, layers)
-    trunk = Prefill(decoder, prompts, visual)
+    trunk = Prefill(decoder, prompts, images, visual)
     descents: dict[int, Descent] = {}
     for numbers in _batches(ways):
         batch = [ways[number][1] for number in numbers]
@@ -79,10 +80,8 @@ def _descend(branch: Prefill, ways: Sequence[Dropping], layers: int) -> None:
         branch.advance(depth, ways[0].observer, ways[0].observed_from)
         survivors = []
         for row, way in enumerate(ways):
-            visual, count = branch.visual[row], way.cuts[cut][1]
-            survivors.append(
-                way.rule(branch.view(row), count) if count < visual.stop - visual.start else None
-            )
+            count = way.cuts[cut][1]
+            survivors.append(way.rule(branch.view(row), count) if count < len(branch.visual[row]) else None)
         branch.drop(survivors, ways[0].position_policy)
     branch.advance(layers)
 

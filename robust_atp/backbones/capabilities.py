@@ -11,8 +11,8 @@ class Capabilities:
     """What a backbone offers to pruning methods: known from its configuration, before weights are loaded.
 
     ``lacking`` gives the reason for what is missing, for the error message: by kind of signal
-    (``cls_attention``, ``joint_patches``, …), or under ``inside`` for dropping inside the decoder and ``original`` for
-    that position policy.
+    (``cls_attention``, ``joint_patches``, …), under ``inside`` for dropping inside the decoder, ``original`` for that
+    position policy, ``grid`` for a grid.
     """
 
     name: str
@@ -22,6 +22,8 @@ class Capabilities:
     """Whether ``embed_questions`` can be called."""
     drops_inside: bool
     """Whether ``answer`` can drop tokens on the way through the decoder."""
+    has_grid: bool = True
+    """Whether what is pruned together lies on one grid of the image, or of a tile."""
     keeps_positions: bool = True
     """Whether kept tokens can keep their position ids (position policy ``original``)."""
     lacking: Mapping[str, str] = field(default_factory=dict)

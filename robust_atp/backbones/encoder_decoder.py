@@ -72,8 +72,7 @@ class EncoderDecoder:
         embed = self.model.get_input_embeddings()
         answers: list[Answer] = []
         for rows in passes(kept, prompts, self.words.max_new_tokens, TOKENS_PER_PASS):
-            spans, _ = whole_prompts(embed, kept, prompts, rows)
-            whole = [span.embeddings for span in spans]
+            whole = [span.embeddings for span in whole_prompts(embed, kept, prompts, rows).spans]
             result = decode_encoded(self.model, whole, self.words.end_ids, self.words.max_new_tokens)
             costs = [self.shape.flops([len(prompt)] * self.shape.layers) for prompt in whole]
             answers += self.words.read_out(result, costs)

@@ -12,7 +12,7 @@ from robust_atp.backbones.branching import decode_dropping
 from robust_atp.backbones.dropping import Dropping
 from robust_atp.backbones.flops import DecoderShape
 from robust_atp.backbones.greedy import Continuations, decode_greedily
-from robust_atp.backbones.layout import distinct_prompts, passes, prompt_batch, whole_prompts
+from robust_atp.backbones.layout import distinct_prompts, image_length, passes, prompt_batch, whole_prompts
 from robust_atp.backbones.profile import text_to_vision
 from robust_atp.backbones.seam import Answer, KeptTokens
 from robust_atp.backbones.words import Words
@@ -54,9 +54,14 @@ class LanguageModel:
             result = decode_greedily(
                 self.decoder, self.head, batch, self.words.end_ids, self.words.max_new_tokens
             )
-            lengths = [len(prompts[q].before) + len(kept.indices[q]) + len(prompts[q].after) for q in rows]
-            costs = [self.shape.flops([length] * self.shape.layers) for length in lengths]
-            answers += self.words.read_out(result, costs)
+            images = [image_length(kept, q) for q in rows]
+            texts = [len(prompts[q].before) + len(prompts[q].after) for q in rows]
+            costs = [
+                self.shape.flops([image + text] * self.shape.layers)
+                for image, text in zip(images, texts, strict=True)
+            ]
+            found = zip(self.words.read_out(result, costs), images, strict=True)
+            answers += [replace(answer, tokens_llm=image) for answer, image in found]
         return answers
 
     @torch.inference_mode()
@@ -88,5 +93,10 @@ class LanguageModel:
             logprobs = torch.stack([descent.first_logprobs for descent in descents])
             found = self.words.read_out(Continuations([d.token_ids for d in descents], logprobs), costs)
             for q, answer, descent in zip(entries, found, descents, strict=True):
-                answers[q] = replace(answer, cuts=descent.cuts, tokens_per_layer=descent.tokens_per_layer)
+                answers[q] = replace(
+                    answer,
+                    cuts=descent.cuts,
+                    tokens_per_layer=descent.tokens_per_layer,
+                    tokens_llm=image_length(kept, prompt_of[q]),
+                )
         return [answers[q] for q in range(len(prompt_of))]

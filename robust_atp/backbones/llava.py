@@ -17,14 +17,14 @@ from robust_atp.backbones.geometry import object_patches, pad_to_square, resized
 from robust_atp.backbones.language import LanguageModel
 from robust_atp.backbones.loading import BackboneSpec, family_options
 from robust_atp.backbones.pretrained import load_model, load_processor
-from robust_atp.backbones.prompt import Template
+from robust_atp.backbones.prompt import SHORT_ANSWER, Template
 from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
-from robust_atp.backbones.settings import Settings
+from robust_atp.backbones.settings import Settings, matching_clip
 from robust_atp.backbones.staged import NOT_LLAMA, can_drop_inside
 from robust_atp.backbones.words import Words
 from robust_atp.errors import unknown
 
-_PROMPT = "USER: <image>\n{question}\nAnswer the question using a single word or phrase. ASSISTANT:"
+_PROMPT = f"USER: <image>\n{{question}}\n{SHORT_ANSWER} ASSISTANT:"
 _CLIP = "openai/clip-vit-large-patch14-336"
 
 
@@ -76,7 +76,7 @@ class Llava:
         family_options(spec, LlavaOptions)
         parsed = LlavaConfig.from_dict(dict(config))
         check_clip_tower(spec.id, parsed)
-        has_text_tower = Settings.resolve(source, spec, _PROMPT, _known_clip(source)).clip is not None
+        has_text_tower = matching_clip(source, spec, _known_clip(source)) is not None
         return Capabilities(
             name=spec.id,
             provides=clip_signals(has_text_tower),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoProcessor, PreTrainedModel
+from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer, PreTrainedModel
 from transformers.quantizers.auto import AutoQuantizationConfig
 
 from robust_atp.backbones.loading import BackboneSpec
@@ -36,11 +36,23 @@ def load_model(kind: type[PreTrainedModel], source: str, spec: BackboneSpec) -> 
 
 
 def load_processor(source: str, spec: BackboneSpec) -> Any:
-    """Load image processor and tokenizer."""
+    """Load image processor and tokenizer in one."""
+    return _load(AutoProcessor, source, spec)
+
+
+def load_image_processor(source: str, spec: BackboneSpec) -> Any:
+    """Load the image processor alone: a model for videos too would ask for packages that only these need."""
+    return _load(AutoImageProcessor, source, spec)
+
+
+def load_tokenizer(source: str, spec: BackboneSpec) -> Any:
+    """Load the tokenizer alone."""
+    return _load(AutoTokenizer, source, spec)
+
+
+def _load(kind: Any, source: str, spec: BackboneSpec) -> Any:
     with _readable(spec):
-        return AutoProcessor.from_pretrained(
-            source, revision=_revision(source, spec), trust_remote_code=False
-        )
+        return kind.from_pretrained(source, revision=_revision(source, spec), trust_remote_code=False)
 
 
 def _revision(source: str, spec: BackboneSpec) -> str:

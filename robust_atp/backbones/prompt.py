@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
 from robust_atp.errors import UserError
 
 IMAGE = "<image>"
+
+# What LLaVA-1.5 was tuned with for VQAv2 and GQA, and what evaluations ask other models with too.
+SHORT_ANSWER = "Answer the question using a single word or phrase."
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,23 @@ class PromptTokens:
 
     before: tuple[int, ...]
     after: tuple[int, ...]
+
+
+def chat_prompt(processor: Any) -> str | None:
+    """Put an image and a question with a request for a short answer into a processor's chat template.
+
+    None if it has none.
+    """
+    if not processor.chat_template:
+        return None
+    content = [{"type": "image"}, {"type": "text", "text": f"{{question}}\n{SHORT_ANSWER}"}]
+    chat = [{"role": "user", "content": content}]
+    text = processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
+    # The tokenizer puts its beginning in front of every text; templates that do so too would double it.
+    beginning = processor.tokenizer.bos_token
+    if beginning and processor.tokenizer("")["input_ids"][:1] == [processor.tokenizer.bos_token_id]:
+        text = text.removeprefix(beginning)
+    return text.replace(processor.image_token, IMAGE)
 
 
 def check_template(template: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from robust_atp.backbones.capabilities import Capabilities
@@ -12,6 +13,28 @@ from robust_atp.backbones.capabilities import Capabilities
 if TYPE_CHECKING:
     from robust_atp.backbones.dropping import Dropping
     from robust_atp.backbones.flops import PrefillShape
+
+
+@dataclass(frozen=True)
+class View:
+    """Tokens of an image that pruning methods look at by themselves, like those of one tile."""
+
+    tokens: Tensor  # [n] ascending, among the image's N
+    grid: tuple[int, int]  # rows, columns; rows * columns == n
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the N visual tokens of an image stand in the decoder's sequence, among others that are never dropped.
+
+    ``slots`` holds the number of the visual token in each place of the sequence, ascending, or -1 for one of the
+    others, like the end of a line. ``places`` are position ids relative to the image's first; rotary positions may
+    have several axes.
+    """
+
+    slots: Tensor  # [M]
+    places: Tensor  # [M] or [M, axes]
+    fixed: Tensor  # [M - N, D] the others
 
 
 @dataclass(frozen=True)
@@ -33,16 +56,44 @@ class VisionTokens:
     ``<layer>`` is ``projected`` (the layer whose output is projected), ``last``, or a fraction of the depth
     from ``1/8`` to ``7/8``: 3/8 of 24 layers is the ninth. ``project`` maps ``tower_features``, or mixtures
     of them, to ``features``; whoever provides the one provides the other.
+
+    A backbone that sees an image several times has an ``overview``, a coarser grid whose tokens come before those
+    of ``grid``, and ``views``: parts that every method prunes on their own. Without a ``layout`` tokens stand one
+    after the other, at consecutive position ids.
     """
 
     features: Tensor  # [N, D]
-    grid: tuple[int, int]  # rows, columns; rows * columns == N
+    grid: tuple[int, int]  # rows, columns; rows * columns == N, less the overview's
     signals: Mapping[str, Tensor] = field(default_factory=dict)
     project: Callable[[Tensor], Tensor] | None = None  # [..., C] -> [..., D]
     off_grid: Tensor | None = None
     """Tokens beside those of the grid, which no pruner drops [M, D]: the CLS token that a Q-Former reads."""
     kind: str = "patches"
     """``patches`` of the image, or ``queries`` of a resampler, whose grid is one row and no place in the image."""
+    overview: tuple[int, int] | None = None
+    views: tuple[View, ...] = ()  # a partition of the N; empty: all of them are one view
+    layout: Layout | None = None
+
+    @property
+    def grids(self) -> tuple[tuple[int, int], ...]:
+        """Grids over the whole image, in the order of their tokens."""
+        return (self.grid,) if self.overview is None else (self.overview, self.grid)
+
+    def whole(self) -> "VisionTokens":
+        """Take all views for one, whose tokens lie in one row if they have no common grid."""
+        if not self.views:
+            return self
+        total = len(self.features)
+        return self.part(View(torch.arange(total, device=self.features.device), (1, total)))
+
+    def part(self, view: View) -> "VisionTokens":
+        """Leave out what is not in ``view``."""
+        # Signals of a layer are by head, those without a layer are not.
+        signals = {
+            name: signal[:, view.tokens] if ":" in name else signal[view.tokens]
+            for name, signal in self.signals.items()
+        }
+        return VisionTokens(self.features[view.tokens], view.grid, signals, self.project)
 
 
 @dataclass(frozen=True)
@@ -57,6 +108,7 @@ class KeptTokens:
     totals: Sequence[int]  # Q × N, tokens before pruning
     position_policy: str  # "original" | "compacted"
     off_grid: Sequence[Tensor | None]  # Q × [M, D], as in ``VisionTokens``
+    layouts: Sequence[Layout | None] = ()  # Q, or none at all
 
 
 @dataclass(frozen=True)
@@ -71,9 +123,11 @@ class Answer:
     cuts: tuple[tuple[int, ...], ...] = ()
     """Grid positions kept after each cut inside the decoder, ascending, without merged tokens."""
     tokens_per_layer: tuple[int, ...] = ()
-    """Visual tokens that each layer processed, merged ones included; empty if none was dropped on the way."""
+    """Visual tokens that each layer processed, merged and never dropped ones included; empty if none was dropped
+    on the way."""
     tokens_llm: int | None = None
-    """Visual tokens that entered the decoder; None: those that were kept. A resampler makes the two differ."""
+    """Visual tokens that entered the decoder; None: those that were kept. A resampler makes the two differ, and
+    so do tokens that are never dropped."""
 
 
 class Backbone(Protocol):

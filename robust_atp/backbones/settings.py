@@ -18,17 +18,28 @@ class Settings:
     clip: str | None  # hub id or folder of the CLIP model, None if there is no matching one
 
     @classmethod
-    def resolve(cls, source: str, spec: BackboneSpec, prompt: str, clip: str | None) -> "Settings":
+    def resolve(cls, source: str, spec: BackboneSpec, prompt: str | None, clip: str | None) -> "Settings":
         """Settings of the checkpoint in folder or hub id ``source``; ``UserError`` for a malformed file.
 
         ``prompt`` and ``clip`` are what holds if nobody says anything else.
         """
         own = _read(Path(source) / "robust_atp.json")
+        template = spec.prompt or own.get("prompt", prompt)
+        if template is None:
+            raise UserError(
+                f"backbone '{spec.id}' has no chat template: say how to ask with its option prompt"
+            )
         return cls(
-            prompt=check_template(spec.prompt or own.get("prompt", prompt)),
+            prompt=check_template(template),
             max_new_tokens=int(spec.max_new_tokens or own.get("max_new_tokens", 16)),
-            clip=spec.clip or _own_clip(source) or clip,
+            clip=matching_clip(source, spec, clip),
         )
+
+
+def matching_clip(source: str, spec: BackboneSpec, published: str | None) -> str | None:
+    """Hub id or folder of the CLIP model that a vision tower comes from; None if nobody knows one."""
+    own = Path(source) / "clip"
+    return spec.clip or (str(own) if own.is_dir() else published)
 
 
 def _read(path: Path) -> dict:
@@ -38,8 +49,3 @@ def _read(path: Path) -> dict:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{path} is not valid JSON: {error}") from error
-
-
-def _own_clip(source: str) -> str | None:
-    folder = Path(source) / "clip"
-    return str(folder) if folder.is_dir() else None

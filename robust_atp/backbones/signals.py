@@ -20,12 +20,12 @@ _REDUCTIONS: dict[str, Reduction] = {
     "keys": keys_of_patches,
 }
 
-_LAYERS = ("projected", "last", *(f"{eighth}/8" for eighth in range(1, 8)))
+LAYERS = ("projected", "last", *(f"{eighth}/8" for eighth in range(1, 8)))
 
 
 def attention_signals() -> frozenset[str]:
     """Names of all attention signals of a tower with a CLS token, see ``VisionTokens``."""
-    return frozenset(f"{kind}:{layer}" for kind in _REDUCTIONS for layer in _LAYERS)
+    return frozenset(f"{kind}:{layer}" for kind in _REDUCTIONS for layer in LAYERS)
 
 
 def wanted_attention(
@@ -34,14 +34,15 @@ def wanted_attention(
     """Attention module and reduction behind each attention signal; ``projected`` is the number of that layer."""
     return {
         signal: (
-            layers[_number(signal, len(layers), projected)].self_attn,
+            layers[layer_number(signal, len(layers), projected)].self_attn,
             _REDUCTIONS[signal.partition(":")[0]],
         )
         for signal in sorted(signals & attention_signals())
     }
 
 
-def _number(signal: str, layers: int, projected: int) -> int:
+def layer_number(signal: str, layers: int, projected: int) -> int:
+    """Which of a tower's layers, from 0, an attention signal means; ``projected`` is the number of that layer."""
     layer = signal.partition(":")[2]
     if layer == "projected":
         return projected

@@ -43,4 +43,5 @@ def keep_indices(
         kept.append(shared[key][1])
     totals = [len(tokens[image].features) for image in images]
     off_grid = [tokens[image].off_grid for image in images]
-    return KeptTokens(features, kept, totals, position_policy, off_grid)
+    layouts = [tokens[image].layout for image in images]
+    return KeptTokens(features, kept, totals, position_policy, off_grid, layouts)

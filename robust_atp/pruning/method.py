@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from robust_atp.backbones.capabilities import Capabilities
@@ -25,6 +26,9 @@ class Method:
     cuts, ``trained`` whether it has weights of its own. ``position_policy`` says which position ids kept
     tokens and the text after them get: ``compacted`` (renumbered without gaps) or ``original``.
 
+    ``needs_grid`` says that it goes by where tokens lie on their grid. Each of an image's views is pruned on its
+    own, with the same nominal share.
+
     With ``merging``, what is kept are the positions whose tokens survive; their features may hold
     a share of tokens that do not.
     """
@@ -40,6 +44,7 @@ class Method:
     placement: str = "before the language model"
     inside: InsideDecoder | None = None
     trained: bool = False
+    needs_grid: bool = False
 
     def __post_init__(self) -> None:
         one_of("position_policy", self.position_policy, POSITION_POLICIES)
@@ -64,6 +69,10 @@ class Method:
         missing = sorted(self.needs - backbone.provides)
         if missing:
             raise UserError(f"{who} needs signal '{missing[0]}': {backbone.why_without(missing[0])}")
+        if self.needs_grid and not backbone.has_grid:
+            raise UserError(
+                f"{who} goes by places on a grid: {backbone.lacking.get('grid', 'there is none')}"
+            )
         if self.inside is not None and not backbone.drops_inside:
             raise UserError(
                 f"{who} cuts inside the decoder: {backbone.lacking.get('inside', 'not possible')}"
@@ -93,12 +102,13 @@ class Method:
             same = (image, key if self.score.needs_key else None, question if self.needs_text else None)
             if same not in reduced:
                 query = text[question] if self.needs_text and text is not None else None
-                reduced[same] = self._reduce(self._sample(tokens, image, query, seed, key), keeps[image])
+                reduced[same] = self._prune_views(tokens, image, query, keeps[image], seed, key)
             results.append(reduced[same])
         features, indices = [list(part) for part in zip(*results, strict=True)] or ([], [])
         totals = [len(tokens[image].features) for image in image_of]
         off_grid = [tokens[image].off_grid for image in image_of]
-        return KeptTokens(features, indices, totals, self.position_policy, off_grid)
+        layouts = [tokens[image].layout for image in image_of]
+        return KeptTokens(features, indices, totals, self.position_policy, off_grid, layouts)
 
     def dropping(self, keep: float, total: int, layers: int) -> Dropping | None:
         """What becomes of ``total`` visual tokens inside a decoder at nominal budget ``keep``; None: nothing."""
@@ -129,20 +139,44 @@ class Method:
         budget = None if self.inside is None else self.inside.budget
         if budget is None:
             return keep
-        sample = self._sample(tokens, image, None, 0, "")
+        self._check_values(tokens[image], image, None)
+        sample = self._sample(tokens[image].whole(), None, 0, "")
         return budget(self.score(sample), keep, sample) / sample.total
 
-    def _sample(
-        self, tokens: Sequence[VisionTokens], image: int, query: Tensor | None, seed: int, key: str
-    ) -> Sample:
+    def _prune_views(
+        self,
+        tokens: Sequence[VisionTokens],
+        image: int,
+        query: Tensor | None,
+        keep: float,
+        seed: int,
+        key: str,
+    ) -> tuple[Tensor, Tensor]:
+        """Features [K, D] and ascending positions [K] of what survives of an image, view by view."""
         own = tokens[image]
-        signals = {name: own.signals[name] for name in sorted(self.needs)}
-        features = own.features
-        for name, values in {"features": features, **signals, "question": query}.items():
+        self._check_values(own, image, query)
+        if not own.views:
+            return self._reduce(self._sample(own, query, seed, key), keep)
+        features, indices = [], []
+        for number, view in enumerate(own.views):
+            # A key of its own: random pruning must not keep the same places of every tile.
+            sample = self._sample(own.part(view), query, seed, f"{key}/view {number}")
+            survivors, places = self._reduce(sample, keep)
+            features.append(survivors)
+            indices.append(view.tokens[places])
+        positions, order = torch.cat(indices).sort()
+        return torch.cat(features)[order], positions
+
+    def _check_values(self, tokens: VisionTokens, image: int, query: Tensor | None) -> None:
+        signals = {name: tokens.signals[name] for name in sorted(self.needs)}
+        for name, values in {"features": tokens.features, **signals, "question": query}.items():
             # A nan would not always reach the scores: distances and merged tokens hide it.
             if values is not None and not values.isfinite().all():
                 raise ValueError(f"{name} of image {image}: nan or infinite values, the model is broken")
-        return Sample(own.grid, signals, query, seed, key, features, own.project)
+
+    def _sample(self, tokens: VisionTokens, query: Tensor | None, seed: int, key: str) -> Sample:
+        signals = {name: tokens.signals[name] for name in sorted(self.needs)}
+        return Sample(tokens.grid, signals, query, seed, key, tokens.features, tokens.project)
 
     def _reduce(self, sample: Sample, keep: float) -> tuple[Tensor, Tensor]:
         """Features [K, D] and ascending positions [K] of what survives."""

@@ -72,7 +72,7 @@ def table(
         {
             "image_hash": hashed,
             "object_patches": patches,
-            "grid": "x".join(map(str, seen.grid)),
+            "grid": "+".join(f"{height}x{width}" for height, width in seen.grids),
             "prunes": seen.kind,
         }
         for hashed, patches, seen in zip(hashes, objects, tokens, strict=True)

@@ -153,14 +153,17 @@ class Worker:
         # Several arms keep every token on the way in. The backbone tells equal prompts by their tensors being the
         # same objects, so all take those of the first.
         kept, count = together[0].kept, len(shard.examples)
-        features, indices, totals, off_grid = (
-            [*part] * len(together) for part in (kept.features, kept.indices, kept.totals, kept.off_grid)
+        features, indices, totals, off_grid, layouts = (
+            [*part] * len(together)
+            for part in (kept.features, kept.indices, kept.totals, kept.off_grid, kept.layouts)
         )
         questions = [example.question for example in shard.examples] * len(together)
         ways = [way for p in together for way in p.droppings or ()]
         start = perf_counter()
         answers = self._backbone.answer(
-            KeptTokens(features, indices, totals, kept.position_policy, off_grid), questions, ways or None
+            KeptTokens(features, indices, totals, kept.position_policy, off_grid, layouts),
+            questions,
+            ways or None,
         )
         seconds = (perf_counter() - start) / len(answers)
         return [

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from tiny_blip2 import load_blip2
 from tiny_llava import QUESTIONS, photos
 from transformers import Blip2ForConditionalGeneration
 
-from robust_atp.backbones import BackboneSpec, load_backbone
 from robust_atp.errors import UserError
 from robust_atp.pruning import PRUNERS, build_pruner, keep_indices
 from robust_atp.pruning.compatibility import refusal
@@ -18,12 +18,8 @@ PLACES = ["patches", "queries"]
 def backbones(tiny_blip2_folders, tiny_llava_folder):
     """With the CLIP model of the tiny LLaVA, which is as wide."""
     return {
-        prunes: load_backbone(
-            BackboneSpec(
-                str(tiny_blip2_folders["opt"]),
-                clip=str(tiny_llava_folder / "clip"),
-                options={"prunes": prunes},
-            )
+        prunes: load_blip2(
+            tiny_blip2_folders["opt"], clip=str(tiny_llava_folder / "clip"), options={"prunes": prunes}
         )
         for prunes in PLACES
     }
@@ -73,7 +69,7 @@ def test_joint_patches_take_the_route_of_clips_class_token(backbones, seen):
 
 
 def test_without_a_clip_model_the_text_tower_is_missing(tiny_blip2_folders):
-    backbone = load_backbone(BackboneSpec(str(tiny_blip2_folders["opt"])))
+    backbone = load_blip2(tiny_blip2_folders["opt"])
     with pytest.raises(UserError, match=r"has no text tower.*EVA-CLIP's.*option clip"):
         backbone.embed_questions(["how many"])
     with pytest.raises(UserError, match=r"'atp'.*needs a CLIP text tower: BLIP-2's own tower is EVA-CLIP's"):

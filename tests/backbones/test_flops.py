@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_blip2 import load_blip2
 from torch.utils.flop_counter import FlopCounterMode
-
-from robust_atp.backbones import BackboneSpec, load_backbone
 
 
 @dataclass(frozen=True)
@@ -19,8 +18,8 @@ class Counted:
     run: Any
 
     def formula(self, tokens: int) -> float:
-        layers = getattr(self.shape, "layers", None)
-        return self.shape.flops(tokens if hasattr(self.shape, "latents") else [tokens] * layers)
+        is_resampler = hasattr(self.shape, "latents")
+        return self.shape.flops(tokens if is_resampler else [tokens] * self.shape.layers)
 
 
 @pytest.fixture(params=["llama", "opt", "t5", "q-former"])
@@ -29,7 +28,7 @@ def counted(request, tiny_backbone, tiny_blip2_folders):
         decoder = tiny_backbone.language.decoder
         return Counted(decoder, tiny_backbone.shape, lambda x: decoder(inputs_embeds=x))
     folder = tiny_blip2_folders["t5" if request.param == "t5" else "opt"]
-    backbone = load_backbone(BackboneSpec(str(folder), options={"prunes": "queries"}))
+    backbone = load_blip2(folder, options={"prunes": "queries"})
     model = backbone.model.requires_grad_(
         False
     )  # the counter asks parameters that are inputs for their gradient

@@ -30,8 +30,10 @@ def ragged(tokens, policy, seed=0):
 
 
 def row(kept, q):
-    parts = (kept.features, kept.indices, kept.totals)
-    return KeptTokens(*([part[q]] for part in parts), kept.position_policy, [kept.off_grid[q]])
+    features, indices, totals, off_grid = (
+        [part[q]] for part in (kept.features, kept.indices, kept.totals, kept.off_grid)
+    )
+    return KeptTokens(features, indices, totals, kept.position_policy, off_grid)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -133,7 +135,7 @@ def masked_answer(backbone, tokens, kept, q, question):
 def test_questions_beyond_one_pass_are_cut_into_several(tiny_backbone, tokens, monkeypatch):
     kept, questions = ragged(tokens, "original"), (QUESTIONS * 2)[:6]
     together = tiny_backbone.answer(kept, questions)
-    monkeypatch.setattr("robust_atp.backbones.language._TOKENS_PER_PASS", 60)
+    monkeypatch.setattr("robust_atp.backbones.language.TOKENS_PER_PASS", 60)
     apart = tiny_backbone.answer(kept, questions)
     assert [a.token_ids for a in apart] == [a.token_ids for a in together]
 

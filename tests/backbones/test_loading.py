@@ -16,13 +16,13 @@ from robust_atp.pruning import keep_indices
 
 
 def test_settings_come_from_the_study_then_from_the_folder(tiny_backbone, tiny_llava_folder):
-    assert tiny_backbone.language.template.prompt == "USER: <image>\n{question} ASSISTANT:"
-    assert tiny_backbone.language.template.max_new_tokens == 4
+    assert tiny_backbone.language.words.template.prompt == "USER: <image>\n{question} ASSISTANT:"
+    assert tiny_backbone.language.words.max_new_tokens == 4
     spec = BackboneSpec(str(tiny_llava_folder), prompt="<image> {question} :", max_new_tokens=2)
     other = load_backbone(spec)
     assert isinstance(other, Llava)
-    template = other.language.template
-    assert (template.prompt, template.max_new_tokens) == ("<image> {question} :", 2)
+    words = other.language.words
+    assert (words.template.prompt, words.max_new_tokens) == ("<image> {question} :", 2)
 
 
 def test_revision_of_a_folder_is_the_hash_of_its_content(tiny_backbone, tiny_llava_folder, tmp_path):

@@ -324,7 +324,7 @@ def test_tokens_that_are_all_alike_are_kept_from_the_first_on(name, dtype):
     view = SimpleNamespace(
         decoder=SimpleNamespace(get_submodule=lambda name: torch.nn.Identity()),
         hidden=states, keys=torch.ones(1, 30, 4, dtype=dtype), visual=slice(2, 26), text=slice(26, 30),
-        prompt=states, prompt_visual=slice(2, 26), observed=torch.ones(30),
+        prompt=states, prompt_image=slice(2, 26), prompt_visual=slice(2, 26), observed=torch.ones(30),
         attention=attention, next_attention=attention,
     )  # fmt: skip
     chosen = choose(name, view, 9)
