@@ -103,7 +103,7 @@ def test_a_backbone_that_hands_on_its_class_token_is_refused(tiny_llava_folder, 
 
 
 def test_registered_names():
-    assert SHIPPED == ("phantom", "phantom-shortcut")
+    assert SHIPPED == ("phantom", "phantom-shortcut", "phantom-flamingo")
     assert "llava" in FAMILIES.names()
 
 

@@ -13,6 +13,7 @@ from robust_atp.phantom.training.evaluate import Scores, objects_first, random_t
 
 SCENES = held_out("test", 100)
 FEW = SCENES[:30]
+NEUTRAL = ("phantom", "phantom-flamingo")  # trained where the background tells nothing
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -20,9 +21,9 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="module")
-def phantom() -> Backbone:
-    return load_backbone(BackboneSpec("phantom"))
+@pytest.fixture(scope="module", params=NEUTRAL)
+def phantom(request: pytest.FixtureRequest) -> Backbone:
+    return load_backbone(BackboneSpec(request.param))
 
 
 @pytest.fixture(scope="module")
