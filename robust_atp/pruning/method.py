@@ -1,6 +1,6 @@
 """A pruning method is a composition: score, budget, selection, merging, position policy."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -21,8 +21,9 @@ class Method:
     """A pruning method: it cuts once between vision tower and decoder, or several times ``inside`` the decoder.
 
     ``summary`` is one line for listings, ``paper`` a citation or "" for a baseline, ``placement`` where it
-    cuts, ``trained`` whether it has weights of its own. ``position_policy`` says which position ids kept
-    tokens and the text after them get: ``compacted`` (renumbered without gaps) or ``original``.
+    cuts. ``position_policy`` says which position ids kept tokens and the text after them get: ``compacted``
+    (renumbered without gaps) or ``original``. ``install`` gives a trained method its own weights for a backbone;
+    until then it can be described, but cannot prune.
 
     With ``merging``, what is kept are the positions whose tokens survive; their features may hold
     a share of tokens that do not.
@@ -38,10 +39,15 @@ class Method:
     paper: str = ""
     placement: str = "before the language model"
     inside: InsideDecoder | None = None
-    trained: bool = False
+    install: "Callable[[Method, Backbone], Method] | None" = None
 
     def __post_init__(self) -> None:
         one_of("position_policy", self.position_policy, POSITION_POLICIES)
+
+    @property
+    def trained(self) -> bool:
+        """Whether it has weights of its own."""
+        return self.install is not None
 
     @property
     def needs(self) -> frozenset[str]:
@@ -53,6 +59,14 @@ class Method:
     def needs_text(self) -> bool:
         """Whether ``prune`` needs the questions' embeddings."""
         return self.score.needs_text
+
+    def on(self, backbone: Backbone) -> "Method":
+        """Return the method ready for ``backbone``.
+
+        ``UserError`` if the backbone does not ``check`` or a trained method has no weights for it.
+        """
+        self.check(backbone)
+        return self if self.install is None else self.install(self, backbone)
 
     def check(self, backbone: Backbone) -> None:
         """Raise ``UserError`` if ``backbone`` lacks a signal or the text tower this method needs."""

@@ -40,9 +40,7 @@ class Worker:
         self._study = study
         self._name = backbone.name
         self._backbone = load(backbone)
-        self._arms = [(arm, _method(arm, study)) for arm in arms(study)]
-        for _, method in self._arms:
-            method.check(self._backbone)
+        self._arms = [(arm, _method(arm, study).on(self._backbone)) for arm in arms(study)]
         self._signals = frozenset[str]().union(*(method.needs for _, method in self._arms))
         self._needs_text = any(method.needs_text for _, method in self._arms)
         self._rehearse()
