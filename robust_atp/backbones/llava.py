@@ -110,7 +110,7 @@ class Llava:
         """What decides the decoder's prefill cost."""
         return DecoderShape.of(self._decoder)
 
-    @cached_property
+    @property
     def tower(self) -> TowerShape | None:
         """What decides the vision tower's cost; None where several layers are projected, which no cut can feed."""
         one_layer = isinstance(self.model.config.vision_feature_layer, int)
@@ -130,7 +130,11 @@ class Llava:
         pixels = self.processor.image_processor(
             list(images), input_data_format="channels_last", return_tensors="pt"
         )["pixel_values"].to(self._device, self._dtype)  # [B, 3, H, W]
-        return self._encode_whole(pixels, signals) if thinning is None else self._encode_thinned(pixels, thinning)
+        return (
+            self._encode_whole(pixels, signals)
+            if thinning is None
+            else self._encode_thinned(pixels, thinning)
+        )
 
     def _encode_whole(self, pixels: Tensor, signals: frozenset[str]) -> list[VisionTokens]:
         wanted = {signal: self._attention(signal) for signal in sorted(signals) if ":" in signal}
@@ -145,8 +149,8 @@ class Llava:
             captured["joint_patches"] = self._joint_space.embed_patches(normed)
         if "tower_features" in signals:
             captured |= inputs
-        total = self._grid[0] * self._grid[1]
-        flops = self._tower_shape.flops(total, [1 + total] * self._tower_shape.layers, total)
+        shape = self._tower_shape
+        flops = shape.flops([1 + shape.patches] * shape.layers, shape.patches)
         return [
             VisionTokens(
                 features,
@@ -165,7 +169,7 @@ class Llava:
             layers, embed_pixels(self._tower, pixels), thinning, shape.layers
         )
         features = self._projector(leaving)  # [B, K + M, D]
-        flops = shape.flops(thinned[0].total, tokens_per_layer, features.shape[1])
+        flops = shape.flops(tokens_per_layer, features.shape[1])
         return [
             VisionTokens(own, self._grid, thinned=what, encode_flops=flops)
             for own, what in zip(features, thinned, strict=True)
@@ -195,7 +199,7 @@ class Llava:
             result = decode_greedily(
                 self._decoder, self.model.lm_head, batch, self._end_ids, self.max_new_tokens
             )
-            lengths = [len(prompts[q].before) + len(kept.indices[q]) + len(prompts[q].after) for q in rows]
+            lengths = [len(prompts[q].before) + len(kept.features[q]) + len(prompts[q].after) for q in rows]
             costs = [self.shape.flops([length] * self.shape.layers) for length in lengths]
             answers += self._read_out(result, costs)
         return answers

@@ -84,7 +84,9 @@ def pass_thinned(
     tower nothing, only what follows it. ``UserError`` if a cut lies deeper, or no layer comes after it.
     """
     _check_depths(thinning, min(depth, len(layers) - 1))
-    cuts = {passed: (count, rule) for (passed, count), rule in zip(thinning.cuts, thinning.rules, strict=True)}
+    cuts = {
+        passed: (count, rule) for (passed, count), rule in zip(thinning.cuts, thinning.rules, strict=True)
+    }
     images = [_Image(hidden.shape[1] - 1, thinning.packaged, hidden.device) for _ in hidden]
     tokens_per_layer: list[int] = []
     for passed in range(1, depth + 1):

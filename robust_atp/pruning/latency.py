@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robust_atp.backbones.flops import DecoderShape, TowerShape
+from robust_atp.backbones.flops import DecoderShape, TowerShape, flops_of_layers
 
 _STEPS = 20  # shares that a counted table holds
 
@@ -23,22 +23,19 @@ class LatencyTable:
     latency: tuple[tuple[float, ...], ...]  # S × R
 
     @classmethod
-    def counted(
-        cls, tower: TowerShape, decoder: DecoderShape, depths: Sequence[int], total: int
-    ) -> "LatencyTable":
-        """Table in floating-point operations, for want of a device: tower layers, after the last cut the decoder's too."""
+    def counted(cls, tower: TowerShape, decoder: DecoderShape, depths: Sequence[int]) -> "LatencyTable":
+        """Table in floating-point operations, for want of a device: the decoder's layers follow the last cut, too."""
         shares = tuple(step / _STEPS for step in range(_STEPS + 1))
+        tokens = [share * tower.patches for share in shares]
         rows = []
         for number, depth in enumerate(depths):
             last = number == len(depths) - 1
             layers = (tower.layers if last else depths[number + 1]) - depth
-            rows.append(
-                tuple(
-                    tower.flops(0, [share * total] * layers, share * total * last)
-                    + (decoder.flops([share * total] * decoder.layers) if last else 0.0)
-                    for share in shares
-                )
-            )
+            latency = [flops_of_layers([n] * layers, tower.weights, tower.attention) for n in tokens]
+            if last:
+                behind = [2 * n * tower.projector + decoder.flops([n] * decoder.layers) for n in tokens]
+                latency = [inside + more for inside, more in zip(latency, behind, strict=True)]
+            rows.append(tuple(latency))
         return cls(shares, tuple(rows))
 
     def __call__(self, shares: Tensor) -> Tensor:

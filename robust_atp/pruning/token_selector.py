@@ -1,7 +1,11 @@
 """HeatViT's token selector: how likely each patch is to be kept, learned."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
+
+from robust_atp.backbones.flops import TowerShape
 
 
 class TokenSelector(nn.Module):
@@ -25,7 +29,11 @@ class TokenSelector(nn.Module):
         self.norm = nn.LayerNorm(d)
         self.embed = nn.Linear(d, d // 2)
         self.classify = nn.Sequential(
-            nn.Linear(d // 2 * 2, d // 2), nn.GELU(), nn.Linear(d // 2, d // 4), nn.GELU(), nn.Linear(d // 4, 2)
+            nn.Linear(d // 2 * 2, d // 2),
+            nn.GELU(),
+            nn.Linear(d // 2, d // 4),
+            nn.GELU(),
+            nn.Linear(d // 4, 2),
         )
         self.weigh = nn.Sequential(nn.Linear(heads, heads), nn.GELU(), nn.Linear(heads, heads), nn.Sigmoid())
 
@@ -42,3 +50,8 @@ class TokenSelector(nn.Module):
         keep = logits.softmax(-1)[..., 0]  # [..., n, H]
         attention = self.weigh(by_head.mean(-1))  # [..., n, H]
         return (attention * keep).sum(-1) / attention.sum(-1)
+
+
+def build_selectors(tower: TowerShape, depths: Iterable[int]) -> nn.ModuleDict:
+    """Untrained selectors for a tower, by the layers passed at each cut."""
+    return nn.ModuleDict({str(depth): TokenSelector(tower.attention, tower.heads) for depth in depths})

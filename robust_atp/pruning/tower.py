@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from robust_atp.backbones.flops import TowerShape
 from robust_atp.backbones.thinning import Thinning, TowerRule
-from robust_atp.pruning.budgets import rounded
+from robust_atp.pruning.budgets import FixedRatio, rounded
 from robust_atp.pruning.inside import cuts_at
+from robust_atp.pruning.options import one_of
 
 # What becomes of dropped patches: one token that goes on to the projector, one that lives in the tower, nothing.
 PACKAGES = ("projected", "inside", "none")
@@ -24,11 +25,16 @@ class InsideTower:
     after: tuple[int, ...] = (6, 12, 18)
     published_layers: int = 24
 
+    def __post_init__(self) -> None:
+        one_of("package", self.package, PACKAGES)
+
     @property
     def placement(self) -> str:
         """Where it cuts, in words."""
         layers = ", ".join(map(str, self.after))
-        return f"inside the vision tower, after layers {layers} of {self.published_layers} (scaled to the depth)"
+        return (
+            f"inside the vision tower, after layers {layers} of {self.published_layers} (scaled to the depth)"
+        )
 
     def depths(self, tower: TowerShape) -> tuple[int, ...]:
         """Layers passed at each cut: the same fractions of the tower's whole depth.
@@ -46,7 +52,7 @@ class InsideTower:
         same share. A package that is projected is one of the K, unless K is 1. Where a shallow tower
         puts two cuts at one place, the deeper one stands.
         """
-        count = max(1, rounded(keep, total))
+        count = FixedRatio.count(keep, total)
         if count == total:
             return None
         projected = self.package == "projected" and count > 1

@@ -1,93 +1,25 @@
-"""HeatViT's selectors, trained through the frozen tower, projector and decoder of a phantom.
-
-Dropping is soft in training: every token stays in its place, and those that are dropped are hidden from the others by
-attention. The gradient then also says what a token would have been worth that was dropped.
-"""
+"""HeatViT's selectors, trained through the frozen tower, projector and decoder of a phantom."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import LlavaForConditionalGeneration
 
 from robust_atp.backbones.llava import Llava
 from robust_atp.backbones.thinning import embed_pixels, inner_tower
+from robust_atp.errors import UserError
 from robust_atp.phantom.training.language import BLOCKS, answers, read
 from robust_atp.phantom.training.lessons import QUESTION_LENGTH, Lessons
 from robust_atp.phantom.training.loop import accelerate, finished, train
+from robust_atp.phantom.training.soft_thinning import SoftlyThinned, hide, thin_softly
 from robust_atp.pruning.latency import LatencyTable
+from robust_atp.pruning.token_selector import build_selectors
+from robust_atp.pruning.tower import InsideTower
 
 log = logging.getLogger(__name__)
-
-# What a hidden token still weighs in attention, for its logarithm to be finite. 196 of them weigh 2e-4 together.
-_HIDDEN = 1e-6
-
-
-@dataclass(frozen=True)
-class SoftlyThinned:
-    """B images after the tower, nothing dropped: N patches and the package."""
-
-    tokens: Tensor  # [B, N + 1, D]
-    left: Tensor  # [S, B, N] in {0, 1} after each cut, with a gradient
-    made_at: Tensor  # [B], the patch that weighs most in the package
-
-
-def thin_softly(
-    layers: Sequence[nn.Module],
-    hidden: Tensor,
-    selectors: nn.ModuleDict,
-    depth: int,
-    generator: torch.Generator,
-) -> SoftlyThinned:
-    """Send images through layers of a CLIP tower, from the first cut on, until ``depth`` layers are passed.
-
-    ``hidden`` is [B, 1 + N, D] at the first cut; the keys of ``selectors`` are the layers passed at each cut.
-    """
-    batch, length, _ = hidden.shape
-    left = hidden.new_ones(batch, length - 1)
-    stages: list[Tensor] = []
-    packed = hidden.new_zeros(batch, length - 1)  # weight of each patch in the package
-    package = torch.zeros_like(hidden[:, :1])
-    first = min(int(passed) for passed in selectors)
-    for passed in range(first, depth + 1):
-        if passed > first:
-            tokens = torch.cat([hidden, package], 1)
-            seen = torch.cat([torch.ones_like(left[:, :1]), left, torch.ones_like(left[:, :1])], 1)
-            tokens = layers[passed - 1](tokens, hide(seen)[:, None, None])
-            hidden, package = tokens[:, :-1], tokens[:, -1:]
-        if str(passed) in selectors:
-            keep = selectors[str(passed)](hidden[:, 1:], left)  # [B, N]
-            stays = left * straight_through(keep, generator)
-            going = (left - stays) * keep
-            before, weight = packed.sum(1), going.sum(1)
-            mixture = (going[..., None] * hidden[:, 1:]).sum(1, keepdim=True)
-            package = (before[:, None, None] * package + mixture) / (before + weight + 1e-9)[:, None, None]
-            packed, left = packed + going, stays
-            stages.append(left)
-    return SoftlyThinned(torch.cat([hidden[:, 1:], package], 1), torch.stack(stages), packed.argmax(1))
-
-
-def straight_through(keep: Tensor, generator: torch.Generator) -> Tensor:
-    """Sample 0 or 1 with probability ``keep``, with the gradient of the sigmoid that was rounded.
-
-    The difference of two Gumbel variables is logistic, so this is the hard Gumbel softmax over (keep, drop) at
-    temperature 1.
-    """
-    uniform = torch.rand(keep.shape, generator=generator).clamp(1e-6, 1 - 1e-6).to(keep.device)
-    soft = (keep.logit(1e-6) + uniform.logit()).sigmoid()
-    return soft + ((soft > 0.5).float() - soft).detach()
-
-
-def hide(left: Tensor) -> Tensor:
-    """Bias that multiplies a token's share of attention by ``left`` in {0, 1} before it is normalised.
-
-    ``exp(a + log m) = m · exp(a)``: DynamicViT's masked softmax, gradient included, for any attention.
-    """
-    return (left + _HIDDEN).log()
 
 
 @dataclass(frozen=True)
@@ -133,16 +65,21 @@ def losses(
 
 
 class Course:
-    """Steps of training: what the selectors drop of a batch of scenes, and what the backbone then makes of it."""
+    """What selectors drop of a batch of scenes, what a frozen backbone then answers, and how good that is."""
 
-    def __init__(self, llava: LlavaForConditionalGeneration, selectors: nn.ModuleDict, table: LatencyTable) -> None:
-        """``llava`` is frozen here. The keys of ``selectors`` are the layers passed at each cut."""
-        self.llava = llava.requires_grad_(False)
-        self.selectors = selectors
-        self.table = table
-        self.layers = inner_tower(llava.model.vision_tower).encoder.layers
-        self.first = min(int(passed) for passed in selectors)
-        self.depth = llava.config.vision_feature_layer % (len(self.layers) + 1)
+    def __init__(self, backbone: Llava, limit: float, seed: int) -> None:
+        """Make untrained selectors; ``limit`` is the latency they may leave, as a share of the unpruned model's."""
+        if backbone.tower is None:
+            raise UserError(f"backbone '{backbone.name}' has no vision tower that can be thinned")
+        self.llava = backbone.model.requires_grad_(False)
+        self.limit = limit
+        self.depth = backbone.tower.layers
+        self.layers = inner_tower(self.llava.model.vision_tower).encoder.layers
+        depths = InsideTower(()).depths(backbone.tower)
+        self.first = depths[0]
+        torch.manual_seed(seed)
+        self.selectors = build_selectors(backbone.tower, depths).to(self.llava.device)
+        self.table = LatencyTable.counted(backbone.tower, backbone.shape, sorted(set(depths)))
 
     @torch.no_grad()
     def see(self, pixels: Tensor) -> Tensor:
@@ -151,7 +88,7 @@ class Course:
         return self._pass(hidden, 0, self.first).bfloat16().cpu()
 
     def losses(
-        self, hidden: Tensor, tokens: Tensor, length: Tensor, generator: torch.Generator, limit: float
+        self, hidden: Tensor, tokens: Tensor, length: Tensor, generator: torch.Generator
     ) -> tuple[Losses, Tensor]:
         """Terms of the loss, and the logits at the answers [B, Q, V].
 
@@ -167,7 +104,7 @@ class Course:
             image = self.llava.model.multi_modal_projector(seen.tokens)
             logits, _ = read(self.llava, image, seen_at, asked_from, tokens, length, bias)
         target = answers(tokens, length)
-        return losses(logits, target, seen, teacher, self.table, limit), logits[:, :, 0]
+        return losses(logits, target, seen, teacher, self.table, self.limit), logits[:, :, 0]
 
     def _pass(self, hidden: Tensor, start: int, end: int) -> Tensor:
         for layer in self.layers[start:end]:
@@ -177,7 +114,7 @@ class Course:
 
 def positions(seen: SoftlyThinned, *, compacted: bool) -> tuple[Tensor, Tensor]:
     """Position ids in the image of patches and package [B, N + 1], and of the text's first token [B]."""
-    stays = seen.left[-1].detach().long()  # [B, N]
+    stays = (seen.left[-1] > 0.5).long()  # [B, N]
     if not compacted:
         grid = torch.arange(stays.shape[1], device=stays.device).expand_as(stays)
         return torch.cat([grid, seen.made_at[:, None]], 1), stays.new_full((len(stays),), stays.shape[1])
@@ -187,26 +124,20 @@ def positions(seen: SoftlyThinned, *, compacted: bool) -> tuple[Tensor, Tensor]:
 
 
 def train_selectors(
-    backbone: Llava,
-    selectors: nn.ModuleDict,
-    table: LatencyTable,
+    course: Course,
     world: str,
     checkpoint: Path,
     *,
     steps: int,
     seed: int,
-    limit: float,
     scenes: int = 2500,
     batch: int = 32,
-) -> None:
-    """Train selectors on a world through a frozen phantom; resumes from ``checkpoint``.
-
-    The backbone is compiled for training, and of no other use afterwards.
-    """
-    if finished(checkpoint, {"selectors": selectors}, steps):
-        return
+) -> nn.ModuleDict:
+    """Train a course's selectors on a world; resumes from ``checkpoint``. Compiles its backbone, for training only."""
+    trained: dict[str, nn.Module] = {"selectors": course.selectors}
+    if finished(checkpoint, trained, steps):
+        return course.selectors
     generator = torch.Generator().manual_seed(seed)
-    course = Course(backbone.model, selectors, table)
     lessons = Lessons.prepare(course.see, world, scenes, seed)
     accelerate(course.llava, course.llava.model.language_model)
     device = course.llava.device
@@ -217,7 +148,7 @@ def train_selectors(
         tokens = lessons.tokens[rows].gather(1, asked[..., None].expand(-1, -1, QUESTION_LENGTH)).to(device)
         length = lessons.length[rows].gather(1, asked).to(device)
         hidden = lessons.features[rows].float().to(device)
-        terms, logits = course.losses(hidden, tokens, length, generator, limit)
+        terms, logits = course.losses(hidden, tokens, length, generator)
         if number % 50 == 0:
             log.info("step %d: %s", number, terms)
         right = (logits.argmax(-1) == answers(tokens, length)[..., 0]).float().mean().item()
@@ -225,7 +156,7 @@ def train_selectors(
 
     train(
         f"selectors ({world})",
-        {"selectors": selectors},
+        trained,
         step,
         steps=steps,
         learning_rate=2e-3,
@@ -233,3 +164,4 @@ def train_selectors(
         checkpoint=checkpoint,
         every=50,
     )
+    return course.selectors
