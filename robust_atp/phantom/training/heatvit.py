@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from robust_atp.backbones.llava import Llava
 from robust_atp.backbones.thinning import embed_pixels, inner_tower
 from robust_atp.errors import UserError
-from robust_atp.phantom.training.language import BLOCKS, answers, read
+from robust_atp.phantom.training.language import answers, read
 from robust_atp.phantom.training.lessons import QUESTION_LENGTH, Lessons
 from robust_atp.phantom.training.loop import accelerate, finished, train
 from robust_atp.phantom.training.soft_thinning import SoftlyThinned, hide, thin_softly
@@ -131,7 +131,8 @@ def train_selectors(
     steps: int,
     seed: int,
     scenes: int = 2500,
-    batch: int = 32,
+    batch: int = 24,
+    blocks: int = 6,
 ) -> nn.ModuleDict:
     """Train a course's selectors on a world; resumes from ``checkpoint``. Compiles its backbone, for training only."""
     trained: dict[str, nn.Module] = {"selectors": course.selectors}
@@ -144,7 +145,7 @@ def train_selectors(
 
     def step(number: int) -> tuple[Tensor, float]:
         rows = torch.randint(scenes, (batch,), generator=generator)
-        asked = torch.rand(batch, lessons.tokens.shape[1], generator=generator).topk(BLOCKS).indices  # [B, Q]
+        asked = torch.rand(batch, lessons.tokens.shape[1], generator=generator).topk(blocks).indices  # [B, Q]
         tokens = lessons.tokens[rows].gather(1, asked[..., None].expand(-1, -1, QUESTION_LENGTH)).to(device)
         length = lessons.length[rows].gather(1, asked).to(device)
         hidden = lessons.features[rows].float().to(device)

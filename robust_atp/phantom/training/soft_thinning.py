@@ -13,6 +13,9 @@ from torch import Tensor, nn
 # What a hidden token still weighs in attention, for its logarithm to be finite. 196 of them weigh 2e-4 together.
 _HIDDEN = 1e-6
 
+# What one token can be worth to an image's loss, in nats.
+_LARGEST_EFFECT = 0.1
+
 
 @dataclass(frozen=True)
 class SoftlyThinned:
@@ -70,8 +73,15 @@ def straight_through(keep: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def hide(left: Tensor) -> Tensor:
-    """Bias that multiplies a token's share of attention by ``left`` in {0, 1} before it is normalised.
+    """Bias that multiplies a token's share of attention by ``left`` [B, N] in {0, 1} before it is normalised.
 
-    ``exp(a + log m) = m · exp(a)``: DynamicViT's masked softmax, gradient included, for any attention.
+    ``exp(a + log m) = m · exp(a)``: DynamicViT's masked softmax, for any attention. The gradient is bounded: for a
+    hidden token it is ``exp(a) / Z``, Z summed without it, which says that a token would take a thousand times what
+    there is to take. Unbounded, single tokens made up the whole gradient (norm 250), and after 200 steps the selectors
+    kept fewer objects than chance would.
     """
-    return (left + _HIDDEN).log()
+    m = left.clone()
+    if m.requires_grad:
+        bound = _LARGEST_EFFECT / len(m)  # the loss is a mean over images
+        m.register_hook(lambda gradient: gradient.clamp(-bound, bound))
+    return (m + _HIDDEN).log()
