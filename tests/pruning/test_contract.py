@@ -34,10 +34,8 @@ def indices(kept):
 
 
 @pytest.fixture(params=PRUNERS.names())
-def method(request, tiny_backbone):
-    method = build_pruner(request.param)
-    method.check(tiny_backbone)
-    return method
+def method(request, ready):
+    return ready(request.param)
 
 
 def test_it_describes_itself(method, request):
