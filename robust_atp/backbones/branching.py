@@ -79,10 +79,10 @@ def _descend(branch: Prefill, ways: Sequence[Dropping], layers: int) -> None:
         branch.advance(depth, ways[0].observer, ways[0].observed_from)
         survivors = []
         for row, way in enumerate(ways):
-            visual, count = branch.visual[row], way.cuts[cut][1]
-            survivors.append(
-                way.rule(branch.view(row), count) if count < visual.stop - visual.start else None
-            )
+            count = way.cuts[cut][1]
+            visual = branch.prompt_visual[row] if way.adaptive else branch.visual[row]
+            more = count < visual.stop - visual.start
+            survivors.append(way.rule(branch.view(row, way.grid), count) if more else None)
         branch.drop(survivors, ways[0].position_policy)
     branch.advance(layers)
 
