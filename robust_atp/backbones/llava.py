@@ -10,15 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
-from robust_atp.backbones.attention import (
-    Reduction,
-    attention_of_first_token,
-    attention_received,
-    captured_attention,
-    captured_input,
-    keys_of_patches,
-    single_head_attention_of_first_token,
-)
+from robust_atp.backbones.attention import REDUCTIONS, Reduction, captured_attention, captured_input
 from robust_atp.backbones.branching import decode_dropping
 from robust_atp.backbones.dropping import Dropping
 from robust_atp.backbones.flops import DecoderShape
@@ -33,13 +25,6 @@ from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
 from robust_atp.backbones.settings import Settings
 from robust_atp.backbones.staged import is_llama_family
 from robust_atp.errors import UserError
-
-_REDUCTIONS: dict[str, Reduction] = {
-    "cls_attention": attention_of_first_token,
-    "single_head_cls_attention": single_head_attention_of_first_token,
-    "received_attention": attention_received,
-    "keys": keys_of_patches,
-}
 
 _LAYERS = ("projected", "last", *(f"{eighth}/8" for eighth in range(1, 8)))
 
@@ -90,7 +75,7 @@ class Llava:
     @property
     def provides(self) -> frozenset[str]:
         """Names of the signals that ``encode`` can compute."""
-        attention = {f"{kind}:{layer}" for kind in _REDUCTIONS for layer in _LAYERS}
+        attention = {f"{kind}:{layer}" for kind in REDUCTIONS for layer in _LAYERS}
         joint = {"joint_patches"} if self.has_text_tower else set[str]()
         return frozenset(attention | joint | {"tower_features"})
 
@@ -227,7 +212,7 @@ class Llava:
         elif layer != "last":
             # Published layer numbers are those of 24 layers; a shallower tower has its own at the same depth.
             index = max(1, int(int(layer[0]) / 8 * len(layers) + 0.5)) - 1
-        return layers[index].self_attn, _REDUCTIONS[kind]
+        return layers[index].self_attn, REDUCTIONS[kind]
 
     def _answer_dropping(
         self, kept: KeptTokens, questions: Sequence[str], dropping: Sequence[Dropping]

@@ -1,0 +1,135 @@
+"""The work that a pruning method makes and the layers that it leaves less to do, as tasks to be timed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from robust_atp.backbones.branching import cut, descend
+from robust_atp.backbones.dropping import Dropping, Observer
+from robust_atp.backbones.seam import KeptTokens
+from robust_atp.backbones.staged import Prefill
+from robust_atp.backbones.transitions import observed_transitions
+from robust_atp.benchmark.stand_in import Scene
+from robust_atp.benchmark.timing import Task
+from robust_atp.pruning.method import Method
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A method at a nominal budget, under the name that a table gives it."""
+
+    label: str
+    method: Method
+    keep: float
+
+    def prune(self, scene: Scene) -> KeptTokens:
+        """What the method lets enter the decoder."""
+        return self.method.prune([scene.tokens], [0], scene.question, self.keep, 0, ["stand-in"])
+
+    def way(self, scene: Scene) -> Dropping | None:
+        """What the method drops inside the decoder."""
+        ways = self.method.droppings([scene.tokens], [0], self.keep, scene.shape.layers)
+        return None if ways is None else ways[0]
+
+
+def tokens_per_layer(arm: Arm, scene: Scene) -> list[int]:
+    """Visual tokens that each layer of the whole decoder processes."""
+    entering, way = len(arm.prune(scene).indices[0]), arm.way(scene)
+    layers = scene.shape.layers
+    return [entering] * layers if way is None else way.tokens_per_layer(entering, layers)
+
+
+def choosing(arm: Arm, scene: Scene, decoder: PreTrainedModel) -> Task:
+    """All that an arm computes to choose, merge and drop the tokens of one prompt.
+
+    Before the decoder that is ``Method.prune``. Inside it, it is the rule at each cut with the attention rows that it
+    asks for, the dropping itself, and the observer. ``decoder`` has one layer more than the method has cuts.
+    """
+    parts: list[Task] = [lambda: arm.prune(scene)]
+    way = arm.way(scene)
+    if way is not None:
+        parts.append(Cuts(way, arm.prune(scene), scene, decoder))
+    if way is not None and way.observer is not None:
+        watched = tokens_per_layer(arm, scene)[way.observed_from - 1 : way.cuts[-1][0]]
+        parts.append(Watching(way.observer, watched, scene))
+    return lambda: [part() for part in parts]
+
+
+class Cuts:
+    """All cuts of one way through the decoder, each on a prompt that has just come there.
+
+    A layer costs the same wherever it is, so one layer stands for all between two cuts.
+    """
+
+    def __init__(self, way: Dropping, kept: KeptTokens, scene: Scene, decoder: PreTrainedModel) -> None:
+        cuts = tuple((number, count) for number, (_, count) in enumerate(way.cuts, 1))
+        self._way = replace(way, cuts=cuts, observed_from=1)
+        self._arrived: list[Prefill] = []
+        state = Prefill(decoder, *scene.prompt(kept, decoder))
+        for number, (depth, _) in enumerate(cuts):
+            state.advance(depth, way.observer, observed_from=1)
+            self._arrived.append(state.fork([0]))
+            cut(state, [self._way], number)
+
+    def __call__(self) -> None:
+        """Make all cuts."""
+        for number, state in enumerate(self._arrived):
+            cut(state.fork([0]), [self._way], number)
+
+
+class Watching:
+    """What an observer adds to the layers that it watches, on a layer that does nothing itself."""
+
+    def __init__(self, observer: Observer, counts: Sequence[int], scene: Scene) -> None:
+        self._observer = observer
+        self._layer = _Idle()
+        like, text = scene.tokens.features, scene.shape.text
+        self._watched = [(like.new_ones(1, count + text, like.shape[1]), slice(0, count)) for count in counts]
+
+    def __call__(self) -> None:
+        """Watch all layers."""
+        for hidden, visual in self._watched:
+            with observed_transitions(self._layer) as transitions:
+                self._layer(hidden)
+            magnitude, cosine = torch.stack(transitions, 1)[:, :, 0]
+            self._observer(magnitude, cosine, visual)
+
+
+class _Idle(nn.Module):
+    """The modules of a decoder layer that are watched, all of them empty."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.input_layernorm, self.self_attn = nn.Identity(), nn.Identity()
+        self.post_attention_layernorm, self.mlp = nn.Identity(), nn.Identity()
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        attended = self.self_attn(self.input_layernorm(hidden))
+        return self.mlp(self.post_attention_layernorm(attended))
+
+
+def one_layer(count: int, scene: Scene, decoder: PreTrainedModel) -> Task:
+    """One decoder layer on a prompt with ``count`` visual tokens."""
+    features = scene.tokens.features[:count]
+    kept = KeptTokens(
+        [features], [torch.arange(count, device=features.device)], [scene.shape.total], "original"
+    )
+    state = Prefill(decoder, *scene.prompt(kept, decoder))
+    return lambda: state.fork([0]).advance(1)
+
+
+def whole_prefill(arm: Arm, scene: Scene, decoder: PreTrainedModel) -> Task:
+    """One prompt through all layers of ``decoder``, pruned on the way as the arm has it; signals are at hand."""
+    way, layers = arm.way(scene), scene.shape.layers
+
+    def prefill() -> None:
+        state = Prefill(decoder, *scene.prompt(arm.prune(scene), decoder))
+        if way is None:
+            state.advance(layers)
+        else:
+            descend(state, [way], layers)
+
+    return prefill
