@@ -48,6 +48,20 @@ def build_pruner(name: str, options: Mapping[str, Any] | None = None) -> "Method
     return build(**options)
 
 
+def named(what: str, entry: Any) -> tuple[str, dict[str, Any]]:
+    """Name and options of a pruner as a study names it, ``atp`` or ``{name: atp, alpha: 0.25}``.
+
+    ``UserError`` that calls it ``what`` for anything else.
+    """
+    if isinstance(entry, str):
+        return entry, {}
+    if not isinstance(entry, Mapping) or "name" not in entry:
+        raise UserError(
+            f"{what} must be a pruner's name or a mapping with its name and options; got {entry!r}"
+        )
+    return entry["name"], {option: value for option, value in entry.items() if option != "name"}
+
+
 def label(name: str, options: Mapping[str, Any] | None = None) -> str:
     """Name an arm by its pruner and the options that differ from their defaults: ``atp(alpha=0.25)``."""
     build = PRUNERS.get(name)

@@ -7,7 +7,8 @@ from made_up import made_up
 from robust_atp.errors import UserError
 from robust_atp.pruning import build_pruner, label
 from robust_atp.pruning.budgets import FixedRatio
-from robust_atp.pruning.energy import SpectralEnergy, calibrate, squared_singular_values
+from robust_atp.pruning.calibration import calibrate
+from robust_atp.pruning.energy import SpectralEnergy, squared_singular_values
 from robust_atp.pruning.scores import Sample
 
 
