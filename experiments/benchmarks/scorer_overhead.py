@@ -32,6 +32,7 @@ from robust_atp.errors import UserError
 from robust_atp.pruning import PRUNERS, build_pruner
 from robust_atp.pruning.matching import nominal_keep
 from robust_atp.pruning.method import Method
+from robust_atp.sweep.evaluator import threads
 
 # Operating points of the papers, as nominal budgets of the methods.
 PUBLISHED = (
@@ -47,10 +48,9 @@ Seconds: TypeAlias = Mapping[Key, np.ndarray]
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print Markdown tables."""
     given = _parser().parse_args(arguments)
-    torch.set_num_threads(1)
     shape, make = SHAPES[given.shape], Make(getattr(torch, given.dtype), given.device, given.seed)
     clock = clock_of(given.device)
-    with torch.inference_mode():
+    with threads(1), torch.inference_mode():
         methods = {name: build_pruner(name) for name in given.pruner or PRUNERS.names()}
         published = [Arm(label, build_pruner(name), keep) for label, name, keep in PUBLISHED]
         every = [*methods.values(), *(arm.method for arm in published)]
@@ -147,7 +147,11 @@ def whole_table(
 
 def _conditions(given: argparse.Namespace) -> str:
     on_cpu = torch.device(given.device).type == "cpu"
-    device = f"one {platform.machine()} thread" if on_cpu else torch.cuda.get_device_name(given.device)
+    device = (
+        f"one {platform.machine()} thread ({torch.backends.cpu.get_cpu_capability()})"
+        if on_cpu
+        else torch.cuda.get_device_name(given.device)
+    )
     clock = "processor time" if on_cpu else "time on the wall"
     return (
         f"{given.shape}, {given.dtype}, {device}, {clock}, PyTorch {torch.__version__}, median [quartiles] of "

@@ -1,6 +1,6 @@
 """The work that a pruning method makes and the layers that it leaves less to do, as tasks to be timed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -121,15 +121,19 @@ def one_layer(count: int, scene: Scene, decoder: PreTrainedModel) -> Task:
     return lambda: state.fork([0]).advance(1)
 
 
-def whole_prefill(arm: Arm, scene: Scene, decoder: PreTrainedModel) -> Task:
-    """One prompt through all layers of ``decoder``, pruned on the way as the arm has it; signals are at hand."""
+def whole_prefill(arm: Arm, scene: Scene, decoder: PreTrainedModel) -> Callable[[], Prefill]:
+    """One prompt through all layers of ``decoder``, pruned on the way as the arm has it; signals are at hand.
+
+    The task returns where the prompt arrives.
+    """
     way, layers = arm.way(scene), scene.shape.layers
 
-    def prefill() -> None:
+    def prefill() -> Prefill:
         state = Prefill(decoder, *scene.prompt(arm.prune(scene), decoder))
         if way is None:
             state.advance(layers)
         else:
             descend(state, [way], layers)
+        return state
 
     return prefill
