@@ -47,7 +47,10 @@ Seconds: TypeAlias = Mapping[Key, np.ndarray]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print Markdown tables."""
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if not 0 < given.keep <= 1 or given.rounds < 1:
+        parser.error("--keep must be in (0, 1] and --rounds at least 1")
     shape, make = SHAPES[given.shape], Make(getattr(torch, given.dtype), given.device, given.seed)
     clock = clock_of(given.device)
     with threads(1), torch.inference_mode():
@@ -178,7 +181,11 @@ def _parser() -> argparse.ArgumentParser:
         help="visual tokens averaged over layers, as a share (default: 0.28)",
     )
     parser.add_argument(
-        "--pruner", action="append", metavar="NAME", help="only these (default: all registered)"
+        "--pruner",
+        action="append",
+        choices=PRUNERS.names(),
+        metavar="NAME",
+        help="only these (default: all registered)",
     )
     parser.add_argument("--rounds", type=int, default=11, help="rounds that count (default: 11)")
     parser.add_argument("--device", default="cpu")

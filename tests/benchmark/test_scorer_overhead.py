@@ -63,3 +63,13 @@ def test_help_has_examples(capsys):
         scorer_overhead.main(["--help"])
     assert left.value.code == 0
     assert "--device cuda --whole-model" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "options", [["--keep", "0"], ["--keep", "nan"], ["--rounds", "0"], ["--pruner", "apt"]]
+)
+def test_bad_options_are_refused(options, capsys):
+    with pytest.raises(SystemExit) as left:
+        scorer_overhead.main(options)
+    assert left.value.code == 2
+    assert options[0] in capsys.readouterr().err
