@@ -74,7 +74,7 @@ class Scene:
         return whole_prompts(decoder.get_input_embeddings(), kept, [words], [0])
 
 
-def random_decoder(shape: Shape, layers: int, made: Make) -> PreTrainedModel:
+def random_decoder(shape: Shape, layers: int, make: Make) -> PreTrainedModel:
     """A language model of that shape with so many layers."""
     config = LlamaConfig(
         hidden_size=shape.width,
@@ -84,13 +84,13 @@ def random_decoder(shape: Shape, layers: int, made: Make) -> PreTrainedModel:
         vocab_size=_VOCABULARY,
         max_position_embeddings=4096,
     )
-    return made.model(config)
+    return make.model(config)
 
 
-def random_scene(shape: Shape, needs: frozenset[str], made: Make) -> Scene:
+def random_scene(shape: Shape, needs: frozenset[str], make: Make) -> Scene:
     """An image with the signals in ``needs``, a projector of two layers like LLaVA's, and a question."""
     per_head = shape.tower_width // shape.tower_heads
-    with made():
+    with make():
         # Sharper than a fresh layer's, as in trained towers: box plots should have outliers.
         query = 2 * torch.randn(1, shape.tower_heads, shape.total + 1, per_head)
         key = torch.randn(1, shape.tower_heads, shape.total + 1, per_head)
@@ -99,7 +99,7 @@ def random_scene(shape: Shape, needs: frozenset[str], made: Make) -> Scene:
         project = nn.Sequential(
             nn.Linear(shape.tower_width, shape.width), nn.GELU(), nn.Linear(shape.width, shape.width)
         )
-    joint = _joint_space(shape, made)
+    joint = _joint_space(shape, make)
     question = " ".join(["word"] * (shape.text_after // 2))  # the rest is the template's
     attention: dict[str, Callable[[], Tensor]] = {
         kind: partial(_without_batch, reduce, query, key, per_head**-0.5)
@@ -115,7 +115,7 @@ def random_scene(shape: Shape, needs: frozenset[str], made: Make) -> Scene:
         project(hidden[0]),
         shape.grid,
         {name: signals[kind_of(name)]() for name in sorted(needs)},
-        lambda tower: project(tower.to(made.dtype)),
+        lambda tower: project(tower.to(make.dtype)),
     )
     return Scene(shape, tokens, signals["question"](), signals)
 
@@ -129,7 +129,7 @@ def _without_batch(reduce: Reduction, query: Tensor, key: Tensor, scaling: float
     return reduce(query, key, scaling)[0]
 
 
-def _joint_space(shape: Shape, made: Make) -> JointSpace:
+def _joint_space(shape: Shape, make: Make) -> JointSpace:
     width = shape.joint_width
     config = CLIPTextConfig(
         hidden_size=width,
@@ -144,6 +144,6 @@ def _joint_space(shape: Shape, made: Make) -> JointSpace:
     words = Tokenizer(models.WordLevel({"<pad>": 0, "<unk>": 1, "word": 2}, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", unk_token="<unk>")
-    with made():
+    with make():
         text, visual = (nn.Linear(inputs, width, bias=False) for inputs in (width, shape.tower_width))
-    return JointSpace(made.model(config), text, visual, tokenizer)
+    return JointSpace(make.model(config), text, visual, tokenizer)

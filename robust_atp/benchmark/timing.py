@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-K = TypeVar("K")
+Name = TypeVar("Name")
 Task = Callable[[], object]
 Clock = Callable[[], float]
 
@@ -29,12 +29,12 @@ def clock_of(device: str) -> Clock:
 
 
 def interleaved(
-    tasks: Mapping[K, Task],
+    tasks: Mapping[Name, Task],
     rounds: int,
     clock: Clock,
     seed: int = 0,
-    watched: Callable[[list[K]], Iterable[K]] = iter,
-) -> dict[K, np.ndarray]:
+    watched: Callable[[list[Name]], Iterable[Name]] = iter,
+) -> dict[Name, np.ndarray]:
     """Seconds of every task in each of ``rounds`` rounds [rounds].
 
     A round runs every task once, in an order drawn anew; one round before the first is not counted. Tasks of the
@@ -44,7 +44,7 @@ def interleaved(
     random = np.random.default_rng(seed)
     names = list(tasks)
     order = [names[place] for _ in range(rounds + 1) for place in random.permutation(len(names))]
-    seconds: dict[K, list[float]] = {name: [] for name in names}
+    seconds: dict[Name, list[float]] = {name: [] for name in names}
     for name in watched(order):
         start = clock()
         tasks[name]()

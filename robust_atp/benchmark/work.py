@@ -48,7 +48,7 @@ def choosing(arm: Arm, scene: Scene, decoder: PreTrainedModel) -> Task:
     Before the decoder that is ``Method.prune``. Inside it, it is the rule at each cut with the attention rows that it
     asks for, the dropping itself, and the observer. ``decoder`` has one layer more than the method has cuts.
     """
-    parts: list[Task] = [lambda: arm.prune(scene)]
+    parts: list[Task] = [lambda: arm.prune(scene), lambda: arm.way(scene)]
     way = arm.way(scene)
     if way is not None:
         parts.append(Cuts(way, arm.prune(scene), scene, decoder))
@@ -126,14 +126,14 @@ def whole_prefill(arm: Arm, scene: Scene, decoder: PreTrainedModel) -> Callable[
 
     The task returns where the prompt arrives.
     """
-    way, layers = arm.way(scene), scene.shape.layers
 
     def prefill() -> Prefill:
-        state = Prefill(decoder, *scene.prompt(arm.prune(scene), decoder))
+        kept, way = arm.prune(scene), arm.way(scene)
+        state = Prefill(decoder, *scene.prompt(kept, decoder))
         if way is None:
-            state.advance(layers)
+            state.advance(scene.shape.layers)
         else:
-            descend(state, [way], layers)
+            descend(state, [way], scene.shape.layers)
         return state
 
     return prefill

@@ -1,10 +1,11 @@
 """Find the share of spectral energy at which E-AdaPrune keeps a wanted share of the tokens on average.
 
-Calibrate on images that the study does not ask about: by default on a split that the phantom has for this, else on
-the clean images of a data set of a study file.
+Calibrate on images that the study does not ask about. Shipped backbones have a split of the phantom for this; others
+are measured on the clean images of a data set of a study file.
 """
 
 import argparse
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=Path,
         metavar="STUDY.yaml",
-        help="study file with the images to measure (default: the phantom's split for this)",
+        help="study file with the images to measure (default, for shipped backbones: the phantom's split for this)",
     )
     parser.add_argument(
         "--split", metavar="NAME/SPLIT", help="which data set of the study file, if it has several"
@@ -72,8 +73,8 @@ def main(arguments: argparse.Namespace) -> int:
         raise UserError(f"--images must be at least 1; got {arguments.images}")
     entry, budgets = _budgets(arguments.pruner)
     study = None if arguments.data is None else load_study(arguments.data)
-    dataset = _dataset(study, arguments.split, arguments.images)
     config = backbone_of(study, arguments.backbone)
+    dataset = _dataset(study, arguments, config.id)
     backbone = load(config)
     images = _encoded(backbone, dataset, budgets, arguments.images)
     found = calibrate_all(images, arguments.mean_keep, budgets)
@@ -114,14 +115,21 @@ def _budgets(text: str) -> tuple[dict[str, Any], dict[str, "SpectralEnergy"]]:
     return entry, {variant: replace(budget, variant=variant) for variant in variants}
 
 
-def _dataset(study: "Study | None", split: str | None, images: int) -> "Dataset":
+def _dataset(study: "Study | None", arguments: argparse.Namespace, backbone_id: str) -> "Dataset":
+    from robust_atp.backbones import SHIPPED
     from robust_atp.data import load_dataset
     from robust_atp.errors import UserError, unknown
 
+    split = arguments.split
     if study is None and split is not None:
         raise UserError("--split names a data set of a study file: give --data too")
+    if study is None and backbone_id not in SHIPPED:
+        raise UserError(
+            f"backbone '{backbone_id}' is not for the phantom's scenes: give --data, a study file with images "
+            "that are held out"
+        )
     if study is None:
-        return load_dataset({"name": "phantom", "split": "calibration", "images": images})
+        return load_dataset({"name": "phantom", "split": "calibration", "images": arguments.images})
     configs = {f"{config.name}/{config.split}": config for config in study.data}
     if split is None and len(configs) > 1:
         raise UserError(f"the study file has several data sets, --split must be one of: {', '.join(configs)}")
@@ -134,9 +142,12 @@ def _encoded(
     backbone: "Backbone", dataset: "Dataset", budgets: Mapping[str, "SpectralEnergy"], limit: int
 ) -> Iterator["VisionTokens"]:
     """Tokens of the first images of a data set, clean."""
+    from tqdm import tqdm
+
     needs = frozenset[str]().union(*(budget.needs for budget in budgets.values()))
     image_ids = list(dict.fromkeys(example.image_id for example in dataset.examples()))[:limit]
-    for start in range(0, len(image_ids), _IMAGES_AT_ONCE):
+    starts = range(0, len(image_ids), _IMAGES_AT_ONCE)
+    for start in tqdm(starts, unit="batch", disable=not sys.stderr.isatty()):
         batch = [dataset.image(image_id) for image_id in image_ids[start : start + _IMAGES_AT_ONCE]]
         yield from backbone.encode(batch, needs)
 

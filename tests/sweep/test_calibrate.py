@@ -80,7 +80,7 @@ def test_a_study_file_names_backbone_and_images_and_an_entry_its_options(
         (["--pruner", "{name: e-adaprune, token: tower}"], "(did you mean 'tokens'?)"),
         (["--pruner", "[1"], "--pruner is no valid YAML: [1"),
         (["--pruner", "[1]"], "--pruner must be a pruner's name or a mapping"),
-        (["--pruner", "{name: e-adaprune, k_max: 2}"], "raw: mean_count must be between 1 and 2; got 4"),
+        (["--pruner", "{name: e-adaprune, k_max: 2}"], "raw: mean_count must be between 1 and 2; got 49"),
         (["--split", "vqav2/val"], "--split names a data set of a study file: give --data too"),
         (["--data", "STUDY", "--split", "vqav2/vall"], "(did you mean 'vqav2/val'?)"),
         (["--data", "TWO"], "several data sets, --split must be one of: vqav2/val, phantom/test"),
@@ -94,7 +94,13 @@ def test_bad_input_is_refused(
     (study_file.parent / "two.yaml").write_text(yaml.safe_dump(two))
     files = {"STUDY": str(study_file), "TWO": str(study_file.parent / "two.yaml")}
     given = {"--mean-keep": "0.25", "--images": "2"} | dict(zip(options[::2], options[1::2], strict=True))
-    backbone = str(yaml.safe_load(study_file.read_text())["backbones"][0]["id"])
     call = [files.get(part, part) for pair in given.items() for part in pair]
-    assert main(["calibrate", backbone, *call]) == BAD_INPUT
+    assert main(["calibrate", "phantom", *call]) == BAD_INPUT
     assert message in capsys.readouterr().err
+
+
+def test_a_backbone_that_is_no_phantom_needs_images_of_its_own(
+    tiny_llava_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["calibrate", str(tiny_llava_folder), "--mean-keep", "0.25"]) == BAD_INPUT
+    assert "is not for the phantom's scenes: give --data" in capsys.readouterr().err
