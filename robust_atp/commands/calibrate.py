@@ -125,8 +125,8 @@ def _dataset(study: "Study | None", arguments: argparse.Namespace, backbone_id: 
         raise UserError("--split names a data set of a study file: give --data too")
     if study is None and backbone_id not in SHIPPED:
         raise UserError(
-            f"backbone '{backbone_id}' is not for the phantom's scenes: give --data, a study file with images "
-            "that are held out"
+            f"backbone '{backbone_id}' was not made for the phantom's scenes: give --data, a study file that names "
+            "held-out images"
         )
     if study is None:
         return load_dataset({"name": "phantom", "split": "calibration", "images": arguments.images})

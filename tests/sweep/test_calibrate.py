@@ -103,4 +103,4 @@ def test_a_backbone_that_is_no_phantom_needs_images_of_its_own(
     tiny_llava_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["calibrate", str(tiny_llava_folder), "--mean-keep", "0.25"]) == BAD_INPUT
-    assert "is not for the phantom's scenes: give --data" in capsys.readouterr().err
+    assert "was not made for the phantom's scenes: give --data" in capsys.readouterr().err
