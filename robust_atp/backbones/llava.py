@@ -13,7 +13,7 @@ from transformers import AutoProcessor, LlavaForConditionalGeneration
 from robust_atp.backbones.attention import REDUCTIONS, Reduction, captured_attention, captured_input
 from robust_atp.backbones.branching import decode_dropping
 from robust_atp.backbones.dropping import Dropping
-from robust_atp.backbones.flops import DecoderShape
+from robust_atp.backbones.flops import DecoderShape, TowerShape
 from robust_atp.backbones.geometry import patch_coverage, resized_size
 from robust_atp.backbones.greedy import Continuations, decode_greedily
 from robust_atp.backbones.joint_space import JointSpace
@@ -24,6 +24,7 @@ from robust_atp.backbones.prompt import PromptTokens, first_token_ids, tokenize_
 from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
 from robust_atp.backbones.settings import Settings
 from robust_atp.backbones.staged import is_llama_family
+from robust_atp.backbones.thinning import Thinning, embed_pixels, inner_tower, pass_thinned
 from robust_atp.errors import UserError
 
 _LAYERS = ("projected", "last", *(f"{eighth}/8" for eighth in range(1, 8)))
@@ -94,9 +95,18 @@ class Llava:
         """What decides the decoder's prefill cost."""
         return DecoderShape.of(self._decoder)
 
+    @property
+    def tower(self) -> TowerShape | None:
+        """What decides the vision tower's cost; None where several layers are projected, which no cut can feed."""
+        one_layer = isinstance(self.model.config.vision_feature_layer, int)
+        return self._tower_shape if one_layer else None
+
     @torch.inference_mode()
     def encode(
-        self, images: Sequence[np.ndarray], signals: frozenset[str] = frozenset()
+        self,
+        images: Sequence[np.ndarray],
+        signals: frozenset[str] = frozenset(),
+        thinning: Thinning | None = None,
     ) -> list[VisionTokens]:
         """Run preprocessing, vision tower and projector on B uint8 RGB images of any size."""
         unknown = sorted(signals - self.provides)
@@ -104,26 +114,50 @@ class Llava:
             raise UserError(f"backbone '{self.name}' lacks signal '{unknown[0]}'{self._missing_clip_hint()}")
         pixels = self.processor.image_processor(
             list(images), input_data_format="channels_last", return_tensors="pt"
-        )["pixel_values"]  # [B, 3, H, W]
+        )["pixel_values"].to(self._device, self._dtype)  # [B, 3, H, W]
+        return (
+            self._encode_whole(pixels, signals)
+            if thinning is None
+            else self._encode_thinned(pixels, thinning)
+        )
+
+    def _encode_whole(self, pixels: Tensor, signals: frozenset[str]) -> list[VisionTokens]:
         wanted = {signal: self._attention(signal) for signal in sorted(signals) if ":" in signal}
         inputs: dict[str, Tensor] = {}
         with (
             captured_input(self._projector, "tower_features", inputs),
             captured_attention(self._tower, wanted) as captured,
         ):
-            output = self.model.model.get_image_features(
-                pixels.to(self._device, self._dtype), return_dict=True
-            )
+            output = self.model.model.get_image_features(pixels, return_dict=True)
         if "joint_patches" in signals:
-            normed = self._vision.post_layernorm(output.last_hidden_state[:, 1:])
+            normed = inner_tower(self._tower).post_layernorm(output.last_hidden_state[:, 1:])
             captured["joint_patches"] = self._joint_space.embed_patches(normed)
         if "tower_features" in signals:
             captured |= inputs
+        shape = self._tower_shape
+        flops = shape.flops([1 + shape.patches] * shape.layers, shape.patches)
         return [
             VisionTokens(
-                features, self._grid, {name: signal[row] for name, signal in captured.items()}, self._project
+                features,
+                self._grid,
+                {name: signal[row] for name, signal in captured.items()},
+                self._project,
+                encode_flops=flops,
             )
             for row, features in enumerate(output.pooler_output)
+        ]
+
+    def _encode_thinned(self, pixels: Tensor, thinning: Thinning) -> list[VisionTokens]:
+        shape = self._tower_shape
+        layers = inner_tower(self._tower).encoder.layers
+        leaving, thinned, tokens_per_layer = pass_thinned(
+            layers, embed_pixels(self._tower, pixels), thinning, shape.layers
+        )
+        features = self._projector(leaving)  # [B, K + M, D]
+        flops = shape.flops(tokens_per_layer, features.shape[1])
+        return [
+            VisionTokens(own, self._grid, thinned=what, encode_flops=flops)
+            for own, what in zip(features, thinned, strict=True)
         ]
 
     @torch.inference_mode()
@@ -150,7 +184,7 @@ class Llava:
             result = decode_greedily(
                 self._decoder, self.model.lm_head, batch, self._end_ids, self.max_new_tokens
             )
-            lengths = [len(prompts[q].before) + len(kept.indices[q]) + len(prompts[q].after) for q in rows]
+            lengths = [len(prompts[q].before) + len(kept.features[q]) + len(prompts[q].after) for q in rows]
             costs = [self.shape.flops([length] * self.shape.layers) for length in lengths]
             answers += self._read_out(result, costs)
         return answers
@@ -176,15 +210,22 @@ class Llava:
         return patch_coverage(mask, resized, cropped, self._grid) >= 0.5 - 1e-9
 
     @property
-    def _vision(self) -> Any:
-        # Early transformers 5 wraps in a CLIPVisionModel the module that later ones make of it.
-        return getattr(self._tower, "vision_model", self._tower)
-
-    @property
     def _grid(self) -> tuple[int, int]:
         config = self._tower.config
         side = config.image_size // config.patch_size
         return side, side
+
+    @cached_property
+    def _tower_shape(self) -> TowerShape:
+        return TowerShape.of(self._tower, self._projector, self._projected_layers)
+
+    @property
+    def _projected_layers(self) -> int:
+        """Layers that what is projected has passed; of several projected ones the deepest counts."""
+        chosen = self.model.config.vision_feature_layer
+        # hidden_states[0] is the embedding, so hidden_states[i] is the output of layer i - 1.
+        states = self._tower.config.num_hidden_layers + 1
+        return max(i % states for i in ([chosen] if isinstance(chosen, int) else chosen))
 
     @cached_property
     def _joint_space(self) -> JointSpace:
@@ -202,13 +243,10 @@ class Llava:
 
     def _attention(self, signal: str) -> tuple[nn.Module, Reduction]:
         kind, _, layer = signal.partition(":")
-        layers = self._vision.encoder.layers
+        layers = inner_tower(self._tower).encoder.layers
         index = len(layers) - 1
         if layer == "projected":
-            chosen = self.model.config.vision_feature_layer
-            deepest = chosen if isinstance(chosen, int) else max(chosen, key=lambda i: i % (len(layers) + 1))
-            # hidden_states[0] is the embedding, so hidden_states[i] is the output of layer i - 1.
-            index = deepest % (len(layers) + 1) - 1
+            index = self._projected_layers - 1
         elif layer != "last":
             # Published layer numbers are those of 24 layers; a shallower tower has its own at the same depth.
             index = max(1, int(int(layer[0]) / 8 * len(layers) + 0.5)) - 1

@@ -37,6 +37,8 @@ PRUNERS: Registry[Callable[..., "Method"]] = Registry(
         "adaptinfer": "robust_atp.pruning.methods.adaptinfer:adaptinfer",
         "transprune": "robust_atp.pruning.methods.transprune:transprune",
         "dart": "robust_atp.pruning.methods.dart:dart",
+        "heatvit": "robust_atp.pruning.methods.heatvit:heatvit",
+        "heatvit-free": "robust_atp.pruning.methods.heatvit:heatvit_free",
     },
 )
 

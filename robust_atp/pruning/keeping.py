@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from robust_atp.backbones.seam import KeptTokens, VisionTokens
+from robust_atp.pruning.budgets import FixedRatio
 
 
 def keep_indices(
@@ -43,3 +44,31 @@ def keep_indices(
         kept.append(shared[key][1])
     totals = [len(tokens[image].features) for image in images]
     return KeptTokens(features, kept, totals, position_policy)
+
+
+def keep_thinned(
+    tokens: Sequence[VisionTokens], keeps: Sequence[float], position_policy: str, image_of: Sequence[int]
+) -> KeptTokens:
+    """Keep all that left a vision tower which thinned the images, ``FixedRatio`` of the shares ``keeps`` [B].
+
+    Question q sees image ``image_of[q]``. ``ValueError`` if another number left it, or values are not finite.
+    """
+    indices = {}
+    for image in set(image_of):
+        own, count = tokens[image], FixedRatio.count(keeps[image], tokens[image].total)
+        if len(own.features) != count:
+            raise ValueError(
+                f"image {image}: {len(own.features)} tokens left the vision tower and {count} were asked for: "
+                "encode with Method.thinning"
+            )
+        if not own.features.isfinite().all():
+            raise ValueError(f"features of image {image}: nan or infinite values, the model is broken")
+        whole = torch.arange(count, device=own.features.device)
+        indices[image] = whole if own.thinned is None else own.thinned.stages[-1]
+    return KeptTokens(
+        [tokens[image].features for image in image_of],
+        [indices[image] for image in image_of],
+        [tokens[image].total for image in image_of],
+        position_policy,
+        [tokens[image].thinned for image in image_of],
+    )

@@ -1,28 +1,32 @@
 """A pruning method is a composition: score, budget, selection, merging, position policy."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from robust_atp.backbones.dropping import Dropping
 from robust_atp.backbones.seam import Backbone, KeptTokens, VisionTokens
+from robust_atp.backbones.thinning import Thinning
 from robust_atp.errors import UserError
 from robust_atp.pruning.budgets import Budget, FixedRatio
 from robust_atp.pruning.inside import InsideDecoder
+from robust_atp.pruning.keeping import keep_thinned
 from robust_atp.pruning.merging import Merging
 from robust_atp.pruning.options import POSITION_POLICIES, one_of
 from robust_atp.pruning.scores import Sample, Score
 from robust_atp.pruning.selection import Selection, top_k
+from robust_atp.pruning.tower import InsideTower
 
 
 @dataclass(frozen=True)
 class Method:
-    """A pruning method: it cuts once between vision tower and decoder, or several times ``inside`` the decoder.
+    """A pruning method: it cuts between vision tower and decoder, ``inside`` the decoder, or inside the ``tower``.
 
     ``summary`` is one line for listings, ``paper`` a citation or "" for a baseline, ``placement`` where it
-    cuts, ``trained`` whether it has weights of its own. ``position_policy`` says which position ids kept
-    tokens and the text after them get: ``compacted`` (renumbered without gaps) or ``original``.
+    cuts. ``position_policy`` says which position ids kept tokens and the text after them get: ``compacted``
+    (renumbered without gaps) or ``original``. ``install`` gives a trained method its own weights for a backbone;
+    until then it can be described, but cannot prune.
 
     With ``merging``, what is kept are the positions whose tokens survive; their features may hold
     a share of tokens that do not.
@@ -38,10 +42,16 @@ class Method:
     paper: str = ""
     placement: str = "before the language model"
     inside: InsideDecoder | None = None
-    trained: bool = False
+    tower: InsideTower | None = None
+    install: "Callable[[Method, Backbone], Method] | None" = None
 
     def __post_init__(self) -> None:
         one_of("position_policy", self.position_policy, POSITION_POLICIES)
+
+    @property
+    def trained(self) -> bool:
+        """Whether it has weights of its own."""
+        return self.install is not None
 
     @property
     def needs(self) -> frozenset[str]:
@@ -53,6 +63,14 @@ class Method:
     def needs_text(self) -> bool:
         """Whether ``prune`` needs the questions' embeddings."""
         return self.score.needs_text
+
+    def on(self, backbone: Backbone) -> "Method":
+        """Return the method ready for ``backbone``.
+
+        ``UserError`` if the backbone does not ``check`` or a trained method has no weights for it.
+        """
+        self.check(backbone)
+        return self if self.install is None else self.install(self, backbone)
 
     def check(self, backbone: Backbone) -> None:
         """Raise ``UserError`` if ``backbone`` lacks a signal or the text tower this method needs."""
@@ -68,6 +86,11 @@ class Method:
             raise UserError(f"{who} needs signal '{missing[0]}'; the backbone provides: {provided}")
         if self.inside is not None and not backbone.drops_inside:
             raise UserError(f"{who} cuts inside the decoder, which has to be one of the Llama family")
+        if self.tower is not None and backbone.tower is None:
+            raise UserError(
+                f"{who} cuts inside the vision tower, which has to be CLIP's, run once for an image, "
+                "with one layer that is projected"
+            )
 
     def prune(
         self,
@@ -82,9 +105,12 @@ class Method:
 
         ``keep`` in (0, 1] is the nominal share of tokens, one for all images or one for each; ``keys[q]`` with
         ``seed`` decides all randomness. Questions that must get the same tokens (same image, and same key or
-        text where these matter) share one selection.
+        text where these matter) share one selection. A method that cuts inside the tower takes what
+        ``Backbone.encode`` gave with its ``thinning``.
         """
         keeps = _of_each(keep, len(tokens))
+        if self.tower is not None:
+            return keep_thinned(tokens, keeps, self.position_policy, image_of)
         reduced: dict[tuple, tuple[Tensor, Tensor]] = {}
         results = []
         for question, (image, key) in enumerate(zip(image_of, keys, strict=True)):
@@ -94,7 +120,7 @@ class Method:
                 reduced[same] = self._reduce(self._sample(tokens, image, query, seed, key), keeps[image])
             results.append(reduced[same])
         features, indices = [list(part) for part in zip(*results, strict=True)] or ([], [])
-        totals = [len(tokens[image].features) for image in image_of]
+        totals = [tokens[image].total for image in image_of]
         return KeptTokens(features, indices, totals, self.position_policy)
 
     def dropping(self, keep: float, total: int, layers: int) -> Dropping | None:
@@ -121,6 +147,12 @@ class Method:
             for image in set(image_of)
         }
         return [way for image in image_of if (way := of_image[image]) is not None]
+
+    def thinning(self, keep: float, total: int, backbone: Backbone) -> Thinning | None:
+        """How ``total`` patches become fewer inside a backbone's vision tower at budget ``keep``; None: not at all."""
+        if self.tower is None or backbone.tower is None:
+            return None
+        return self.tower.thinning(keep, total, backbone.tower)
 
     def _nominal(self, tokens: Sequence[VisionTokens], image: int, keep: float) -> float:
         budget = None if self.inside is None else self.inside.budget

@@ -1,0 +1,168 @@
+"""HeatViT's selectors, trained through the frozen tower, projector and decoder of a phantom."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from robust_atp.backbones.llava import Llava
+from robust_atp.backbones.thinning import embed_pixels, inner_tower
+from robust_atp.errors import UserError
+from robust_atp.phantom.training.language import answers, read
+from robust_atp.phantom.training.lessons import QUESTION_LENGTH, Lessons
+from robust_atp.phantom.training.loop import accelerate, finished, train
+from robust_atp.phantom.training.soft_thinning import SoftlyThinned, hide, thin_softly
+from robust_atp.pruning.latency import LatencyTable
+from robust_atp.pruning.token_selector import build_selectors
+from robust_atp.pruning.tower import InsideTower
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The terms of HeatViT's loss."""
+
+    answers: Tensor
+    shares: Tensor
+    latency: Tensor
+    features: Tensor
+    reached: Tensor  # [S], shares of patches left after each cut, no loss
+
+    @property
+    def total(self) -> Tensor:
+        """Weighted sum; the weights are SPViT's, HeatViT's sister, whose code is public."""
+        return self.answers + 2 * self.shares + self.latency + 0.5 * self.features
+
+
+def losses(
+    logits: Tensor, target: Tensor, seen: SoftlyThinned, teacher: Tensor, table: LatencyTable, limit: float
+) -> Losses:
+    """Compare answers, shares of patches, latency and what the kept patches became with what they should be.
+
+    - answers: cross-entropy of ``logits`` [..., V] and ``target`` [...];
+    - shares: ``mean_i (share_i - ρ_i)²``, ρ the largest shares whose latency is within the limit;
+    - latency: ``max(0, latency / limit - 1)²``;
+    - features: ``Σ left · ‖x - x_teacher‖² / Σ left · ‖x_teacher‖²`` over patches, teacher [B, N, D].
+
+    ``latency`` is a share of the unpruned model's. How the paper writes its latency term is not public: the hinge is
+    ours.
+    """
+    shares = seen.left.mean((1, 2))  # [S]
+    wanted = torch.tensor(table.largest_shares(limit), device=shares.device)
+    left = seen.left[-1]
+    off = (seen.tokens[:, :-1] - teacher).square().sum(-1)
+    return Losses(
+        F.cross_entropy(logits.float().flatten(0, -2), target.flatten()),
+        (shares - wanted).square().mean(),
+        (table(shares) / limit - 1).clamp(min=0).square(),
+        (left * off).sum() / (left * teacher.square().sum(-1)).sum(),
+        shares.detach(),
+    )
+
+
+class Course:
+    """What selectors drop of a batch of scenes, what a frozen backbone then answers, and how good that is."""
+
+    def __init__(self, backbone: Llava, limit: float, seed: int) -> None:
+        """Make untrained selectors; ``limit`` is the latency they may leave, as a share of the unpruned model's."""
+        if backbone.tower is None:
+            raise UserError(f"backbone '{backbone.name}' has no vision tower that can be thinned")
+        self.llava = backbone.model.requires_grad_(False)
+        self.limit = limit
+        self.depth = backbone.tower.layers
+        self.layers = inner_tower(self.llava.model.vision_tower).encoder.layers
+        depths = InsideTower(()).depths(backbone.tower)
+        self.first = depths[0]
+        torch.manual_seed(seed)
+        self.selectors = build_selectors(backbone.tower, depths).to(self.llava.device)
+        self.table = LatencyTable.counted(backbone.tower, backbone.shape, sorted(set(depths)))
+
+    @torch.no_grad()
+    def see(self, pixels: Tensor) -> Tensor:
+        """Hidden states at the first cut, bfloat16 [B, 1 + N, D]."""
+        hidden = embed_pixels(self.llava.model.vision_tower, pixels.to(self.llava.device))
+        return self._pass(hidden, 0, self.first).bfloat16().cpu()
+
+    def losses(
+        self, hidden: Tensor, tokens: Tensor, length: Tensor, generator: torch.Generator
+    ) -> tuple[Losses, Tensor]:
+        """Terms of the loss, and the logits at the answers [B, Q, V].
+
+        hidden [B, 1 + N, D] at the first cut, tokens [B, Q, QUESTION_LENGTH], length [B, Q].
+        """
+        with torch.no_grad():
+            teacher = self._pass(hidden, self.first, self.depth)[:, 1:]
+        seen = thin_softly(self.layers, hidden, self.selectors, self.depth, generator)
+        compacted = bool(torch.randint(2, (1,), generator=generator))
+        seen_at, asked_from = positions(seen, compacted=compacted)
+        bias = F.pad(hide(seen.left[-1]), (0, 1))  # nothing hides the package
+        with torch.autocast(hidden.device.type, torch.bfloat16):
+            image = self.llava.model.multi_modal_projector(seen.tokens)
+            logits, _ = read(self.llava, image, seen_at, asked_from, tokens, length, bias)
+        target = answers(tokens, length)
+        return losses(logits, target, seen, teacher, self.table, self.limit), logits[:, :, 0]
+
+    def _pass(self, hidden: Tensor, start: int, end: int) -> Tensor:
+        for layer in self.layers[start:end]:
+            hidden = layer(hidden, None)
+        return hidden
+
+
+def positions(seen: SoftlyThinned, *, compacted: bool) -> tuple[Tensor, Tensor]:
+    """Position ids in the image of patches and package [B, N + 1], and of the text's first token [B]."""
+    stays = (seen.left[-1] > 0.5).long()  # [B, N]
+    if not compacted:
+        grid = torch.arange(stays.shape[1], device=stays.device).expand_as(stays)
+        return torch.cat([grid, seen.made_at[:, None]], 1), stays.new_full((len(stays),), stays.shape[1])
+    kept = stays.sum(1)
+    # A hidden patch's own position is nobody's concern.
+    return torch.cat([(stays.cumsum(1) - 1).clamp(min=0), kept[:, None]], 1), kept + 1
+
+
+def train_selectors(
+    course: Course,
+    world: str,
+    checkpoint: Path,
+    *,
+    steps: int,
+    seed: int,
+    scenes: int = 2500,
+    batch: int = 24,
+    blocks: int = 6,
+) -> nn.ModuleDict:
+    """Train a course's selectors on a world; resumes from ``checkpoint``. Compiles its backbone, for training only."""
+    trained: dict[str, nn.Module] = {"selectors": course.selectors}
+    if finished(checkpoint, trained, steps):
+        return course.selectors
+    generator = torch.Generator().manual_seed(seed)
+    lessons = Lessons.prepare(course.see, world, scenes, seed)
+    accelerate(course.llava, course.llava.model.language_model)
+    device = course.llava.device
+
+    def step(number: int) -> tuple[Tensor, float]:
+        rows = torch.randint(scenes, (batch,), generator=generator)
+        asked = torch.rand(batch, lessons.tokens.shape[1], generator=generator).topk(blocks).indices  # [B, Q]
+        tokens = lessons.tokens[rows].gather(1, asked[..., None].expand(-1, -1, QUESTION_LENGTH)).to(device)
+        length = lessons.length[rows].gather(1, asked).to(device)
+        hidden = lessons.features[rows].float().to(device)
+        terms, logits = course.losses(hidden, tokens, length, generator)
+        if number % 50 == 0:
+            log.info("step %d: %s", number, terms)
+        right = (logits.argmax(-1) == answers(tokens, length)[..., 0]).float().mean().item()
+        return terms.total, right
+
+    train(
+        f"selectors ({world})",
+        trained,
+        step,
+        steps=steps,
+        learning_rate=2e-3,
+        generator=generator,
+        checkpoint=checkpoint,
+        every=50,
+    )
+    return course.selectors
