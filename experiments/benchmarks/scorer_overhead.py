@@ -55,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     clock = clock_of(given.device)
     with threads(1), torch.inference_mode():
         methods = {name: build_pruner(name) for name in given.pruner or PRUNERS.names()}
+        trained = [name for name, method in methods.items() if method.trained]
+        methods = {name: method for name, method in methods.items() if not method.trained}
         published = [Arm(label, build_pruner(name), keep) for label, name, keep in PUBLISHED]
         every = [*methods.values(), *(arm.method for arm in published)]
         decoder = random_decoder(shape, 1 + max(len(m.inside.after) for m in every if m.inside), make)
@@ -64,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arms += published
         seconds = interleaved(tasks(arms, scene, decoder), given.rounds, clock, given.seed, _bar)
         print(_conditions(given))
+        left_out += [f"left out: pruner '{name}' is trained, and not for random numbers" for name in trained]
         print(table(arms, scene, seconds, cost), *left_out, sep="\n")
         if given.whole_model:
             print(
@@ -161,7 +164,8 @@ def _conditions(given: argparse.Namespace) -> str:
         f"{given.rounds} interleaved rounds, seed {given.seed}, random numbers for weights and image. Prefills are "
         f"composed of single layers. Unless named after a paper's operating point, pruners stand at "
         f"{given.keep:g} of the visual tokens averaged over layers; those that choose their number themselves "
-        f"stand where random numbers put them.\n"
+        f"stand where random numbers put them. What pruning before or inside the vision tower saves there is not "
+        f"counted.\n"
     )
 
 

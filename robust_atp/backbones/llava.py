@@ -21,8 +21,9 @@ from robust_atp.backbones.layout import distinct_prompts, passes, prompt_batch, 
 from robust_atp.backbones.loading import BackboneSpec
 from robust_atp.backbones.profile import text_to_vision
 from robust_atp.backbones.prompt import PromptTokens, first_token_ids, tokenize_prompts
-from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
+from robust_atp.backbones.seam import Answer, KeptTokens, Thinned, VisionTokens
 from robust_atp.backbones.settings import Settings
+from robust_atp.backbones.shrinking import Shrinking
 from robust_atp.backbones.staged import is_llama_family
 from robust_atp.backbones.thinning import Thinning, embed_pixels, inner_tower, pass_thinned
 from robust_atp.errors import UserError
@@ -106,7 +107,7 @@ class Llava:
         self,
         images: Sequence[np.ndarray],
         signals: frozenset[str] = frozenset(),
-        thinning: Thinning | None = None,
+        thinning: Thinning | Shrinking | None = None,
     ) -> list[VisionTokens]:
         """Run preprocessing, vision tower and projector on B uint8 RGB images of any size."""
         unknown = sorted(signals - self.provides)
@@ -115,11 +116,11 @@ class Llava:
         pixels = self.processor.image_processor(
             list(images), input_data_format="channels_last", return_tensors="pt"
         )["pixel_values"].to(self._device, self._dtype)  # [B, 3, H, W]
-        return (
-            self._encode_whole(pixels, signals)
-            if thinning is None
-            else self._encode_thinned(pixels, thinning)
-        )
+        if isinstance(thinning, Shrinking):
+            return self._encode_shrunk(pixels, thinning)
+        if thinning is not None:
+            return self._encode_thinned(pixels, thinning)
+        return self._encode_whole(pixels, signals)
 
     def _encode_whole(self, pixels: Tensor, signals: frozenset[str]) -> list[VisionTokens]:
         wanted = {signal: self._attention(signal) for signal in sorted(signals) if ":" in signal}
@@ -159,6 +160,18 @@ class Llava:
             VisionTokens(own, self._grid, thinned=what, encode_flops=flops)
             for own, what in zip(features, thinned, strict=True)
         ]
+
+    def _encode_shrunk(self, pixels: Tensor, shrinking: Shrinking) -> list[VisionTokens]:
+        shape = self._tower_shape
+        hidden = embed_pixels(self._tower, shrinking.shrink(pixels, self._tower.config.patch_size))
+        for layer in inner_tower(self._tower).encoder.layers[: shape.layers]:
+            hidden = layer(hidden, None)
+        features = self._projector(hidden[:, 1:])  # [B, K, D]
+        tokens_per_layer = [1 + shrinking.count] * shape.layers
+        flops = replace(shape, patches=shrinking.count).flops(tokens_per_layer, shrinking.count)
+        places = shrinking.places(self._grid).to(features.device)
+        shrunk = Thinned((places,), places[:0], shape.patches)
+        return [VisionTokens(own, self._grid, thinned=shrunk, encode_flops=flops) for own in features]
 
     @torch.inference_mode()
     def embed_questions(self, questions: Sequence[str]) -> Tensor:

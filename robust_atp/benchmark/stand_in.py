@@ -3,10 +3,11 @@
 How long a computation takes depends on shapes, not on what the numbers mean.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -14,18 +15,22 @@ from torch import Tensor, nn
 from transformers import (
     AutoModel,
     CLIPTextConfig,
+    CLIPVisionConfig,
     LlamaConfig,
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
+from transformers.models.clip.modeling_clip import CLIPEncoderLayer
 
 from robust_atp.backbones.attention import REDUCTIONS, Reduction
 from robust_atp.backbones.greedy import Span
 from robust_atp.backbones.joint_space import JointSpace
 from robust_atp.backbones.layout import whole_prompts
 from robust_atp.backbones.prompt import PromptTokens
-from robust_atp.backbones.seam import KeptTokens, VisionTokens
+from robust_atp.backbones.seam import KeptTokens, Thinned, VisionTokens
+from robust_atp.backbones.shrinking import Shrinking
+from robust_atp.backbones.thinning import Thinning, pass_thinned
 from robust_atp.benchmark.shapes import Shape
 
 _VOCABULARY = 64  # the size of a table that is only looked up in costs no time
@@ -67,6 +72,22 @@ class Scene:
     signals: Mapping[str, Callable[[], Tensor]]
     """By the kind of signal, from what the vision tower has at hand anyway: queries, keys and hidden states.
     ``question`` is the question's embedding."""
+    pixels: Tensor  # [1, 3, H, W]
+    embedded: Tensor  # [1, 1 + N, C], what enters the tower's first layer
+    tower: Sequence[nn.Module]
+
+    def leaving(self, thinning: Thinning | Shrinking | None) -> VisionTokens:
+        """What leaves a vision tower whose layers do nothing, thinned on the way; ``tokens`` if it is not."""
+        if thinning is None:
+            return self.tokens
+        if isinstance(thinning, Shrinking):
+            thinning.shrink(self.pixels, self.shape.patch)
+            places = thinning.places(self.shape.grid).to(self.pixels.device)
+            thinned = Thinned((places,), places[:0], self.shape.total)
+        else:
+            _, (thinned,), _ = pass_thinned(self.tower, self.embedded, thinning, self.shape.tower.layers)
+        count = len(thinned.stages[-1]) + len(thinned.made_at)
+        return VisionTokens(self.tokens.features[:count], self.shape.grid, thinned=thinned)
 
     def prompt(self, kept: KeptTokens, decoder: PreTrainedModel) -> tuple[list[Span], list[slice]]:
         """The prompt around its kept tokens, and where in it they stand."""
@@ -94,7 +115,10 @@ def random_scene(shape: Shape, needs: frozenset[str], make: Make) -> Scene:
         # Sharper than a fresh layer's, as in trained towers: box plots should have outliers.
         query = 2 * torch.randn(1, shape.tower_heads, shape.total + 1, per_head)
         key = torch.randn(1, shape.tower_heads, shape.total + 1, per_head)
-        hidden = torch.randn(1, shape.total, shape.tower_width)
+        embedded = torch.randn(1, 1 + shape.total, shape.tower_width)
+        hidden = embedded[:, 1:]
+        pixels = torch.randn(1, 3, shape.grid[0] * shape.patch, shape.grid[1] * shape.patch)
+        passed_by = _PassedBy(_vision_config(shape))
         norm = nn.LayerNorm(shape.tower_width)
         project = nn.Sequential(
             nn.Linear(shape.tower_width, shape.width), nn.GELU(), nn.Linear(shape.width, shape.width)
@@ -117,7 +141,23 @@ def random_scene(shape: Shape, needs: frozenset[str], make: Make) -> Scene:
         {name: signals[kind_of(name)]() for name in sorted(needs)},
         lambda tower: project(tower.to(make.dtype)),
     )
-    return Scene(shape, tokens, signals["question"](), signals)
+    tower = [passed_by] * shape.tower_layers
+    return Scene(shape, tokens, signals["question"](), signals, pixels, embedded, tower)
+
+
+class _PassedBy(CLIPEncoderLayer):
+    """A layer of a CLIP tower that changes nothing. Rules look at its weights."""
+
+    def forward(self, hidden_states: Tensor, attention_mask: Tensor | None, **kwargs: Any) -> Tensor:
+        return hidden_states
+
+
+def _vision_config(shape: Shape) -> CLIPVisionConfig:
+    return CLIPVisionConfig(
+        hidden_size=shape.tower_width,
+        intermediate_size=4 * shape.tower_width,
+        num_attention_heads=shape.tower_heads,
+    )
 
 
 def kind_of(signal: str) -> str:

@@ -27,7 +27,10 @@ class Arm:
 
     def prune(self, scene: Scene) -> KeptTokens:
         """What the method lets enter the decoder."""
-        return self.method.prune([scene.tokens], [0], scene.question, self.keep, 0, ["stand-in"])
+        tower, shape = self.method.tower, scene.shape
+        thinning = None if tower is None else tower.thinning(self.keep, shape.total, shape.tower)
+        tokens = [scene.leaving(thinning)]
+        return self.method.prune(tokens, [0], scene.question, self.keep, 0, ["stand-in"])
 
     def way(self, scene: Scene) -> Dropping | None:
         """What the method drops inside the decoder."""
@@ -37,7 +40,7 @@ class Arm:
 
 def tokens_per_layer(arm: Arm, scene: Scene) -> list[int]:
     """Visual tokens that each layer of the whole decoder processes."""
-    entering, way = len(arm.prune(scene).indices[0]), arm.way(scene)
+    entering, way = len(arm.prune(scene).features[0]), arm.way(scene)
     layers = scene.shape.layers
     return [entering] * layers if way is None else way.tokens_per_layer(entering, layers)
 
@@ -45,8 +48,9 @@ def tokens_per_layer(arm: Arm, scene: Scene) -> list[int]:
 def choosing(arm: Arm, scene: Scene, decoder: PreTrainedModel) -> Task:
     """All that an arm computes to choose, merge and drop the tokens of one prompt.
 
-    Before the decoder that is ``Method.prune``. Inside it, it is the rule at each cut with the attention rows that it
-    asks for, the dropping itself, and the observer. ``decoder`` has one layer more than the method has cuts.
+    Before the decoder that is ``Method.prune``, with what precedes it inside the vision tower. Inside the decoder it
+    is the rule at each cut with the attention rows that it asks for, the dropping itself, and the observer.
+    ``decoder`` has one layer more than the method has cuts.
     """
     parts: list[Task] = [lambda: arm.prune(scene), lambda: arm.way(scene)]
     way = arm.way(scene)

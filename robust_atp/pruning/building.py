@@ -20,6 +20,7 @@ PRUNERS: Registry[Callable[..., "Method"]] = Registry(
         "cls-attention": "robust_atp.pruning.methods.cls_attention:cls_attention",
         "atp": "robust_atp.pruning.methods.atp:atp",
         "downsample": "robust_atp.pruning.methods.downsample:downsample",
+        "resize": "robust_atp.pruning.methods.resize:resize",
         "centre-crop": "robust_atp.pruning.methods.centre_crop:centre_crop",
         "fastervlm": "robust_atp.pruning.methods.fastervlm:fastervlm",
         "vispruner": "robust_atp.pruning.methods.vispruner:vispruner",

@@ -1,6 +1,7 @@
 """Patches that leave inside the vision tower, against the same tower with masks instead."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from tiny_llava import QUESTIONS, photos
 from torch.utils.flop_counter import FlopCounterMode
 
 from robust_atp.backbones.seam import KeptTokens
-from robust_atp.backbones.thinning import Parting, Thinning, embed_pixels, inner_tower, pass_thinned
+from robust_atp.backbones.thinning import Parting, Thinning, embed_pixels, inner_tower
 from robust_atp.errors import UserError
 
 IMAGES = photos(4)
@@ -159,21 +160,30 @@ def test_the_decoder_reads_the_package_after_the_patches(tiny_backbone, policy):
         plain = KeptTokens([features[q]], [places], [16], policy)
         (expected,) = tiny_backbone.answer(plain, [question])
         answer = tiny_backbone.answer(kept, QUESTIONS)[q]
-        assert answer == replace(expected, first_token_logprob=answer.first_token_logprob, yes_no_margin=answer.yes_no_margin)
+        assert answer == replace(
+            expected, first_token_logprob=answer.first_token_logprob, yes_no_margin=answer.yes_no_margin
+        )
         assert answer.first_token_logprob == pytest.approx(expected.first_token_logprob, abs=1e-4)
 
 
-@pytest.mark.parametrize("cuts", [None, ((1, 10), (2, 4)), ((1, 4),), ((2, 4),)])
-def test_encoding_costs_what_torch_counts(tiny_backbone, cuts):
-    """Left out: the layer behind the projected one, and what pruning computes, here the package."""
-    plan = None if cuts is None else thinning(cuts)
+@pytest.mark.parametrize("cuts", [((1, 10), (2, 4)), ((1, 4),), ((2, 4),)])
+def test_thinned_encoding_costs_what_torch_counts(tiny_backbone, cuts):
+    """But for what pruning computes, here the package."""
     with eager(tiny_backbone._tower), FlopCounterMode(display=False) as counter:
-        (found,) = tiny_backbone.encode(IMAGES[:1], frozenset(), plan)
+        (found,) = tiny_backbone.encode(IMAGES[:1], frozenset(), thinning(cuts))
+    counts = [16, *(count for _, count in cuts)]
+    packing = sum(2 * (before - after) * 32 for before, after in pairwise(counts))
+    assert counter.get_total_flops() == found.encode_flops + packing
+
+
+def test_whole_encoding_costs_what_torch_counts(tiny_backbone):
+    """But for the layer behind the projected one, which transformers runs for nothing."""
+    with eager(tiny_backbone._tower), FlopCounterMode(display=False) as counter:
+        tiny_backbone.model.model.get_image_features(pixels(tiny_backbone, IMAGES[:1]))
+    (found,) = tiny_backbone.encode(IMAGES[:1], frozenset())
     tower = tiny_backbone.tower
-    unused = 2 * 17 * tower.weights + 4 * 17**2 * tower.attention if plan is None else 0
-    cut = [] if plan is None else list(zip([16, *(count for _, count in plan.cuts)], plan.cuts, strict=False))
-    packed = sum(2 * (before - after) * 32 for before, (_, after) in cut)
-    assert counter.get_total_flops() == found.encode_flops + unused + packed
+    unused = 2 * 17 * tower.weights + 4 * 17**2 * tower.attention
+    assert counter.get_total_flops() == found.encode_flops + unused
 
 
 class eager:
