@@ -89,7 +89,7 @@ class Method:
             raise UserError(f"{who} cuts inside the decoder, which has to be one of the Llama family")
         if self.tower is not None and backbone.tower is None:
             raise UserError(
-                f"{who} cuts inside the vision tower, which has to be CLIP's, run once for an image, "
+                f"{who} cuts {self.placement}: that has to be CLIP's, run once for an image, "
                 "with one layer that is projected"
             )
 
