@@ -15,7 +15,6 @@ import argparse
 import platform
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -24,10 +23,10 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from robust_atp.backbones.flops import DecoderShape
-from robust_atp.benchmark.shapes import SHAPES
+from robust_atp.benchmark.shapes import SHAPES, Shape
 from robust_atp.benchmark.stand_in import Make, Scene, kind_of, random_decoder, random_scene
 from robust_atp.benchmark.timing import Clock, Spread, Task, clock_of, interleaved
-from robust_atp.benchmark.work import Arm, choosing, one_layer, tokens_per_layer, whole_prefill
+from robust_atp.benchmark.work import Arm, Work, one_layer, whole_prefill, work_of
 from robust_atp.errors import UserError
 from robust_atp.pruning import PRUNERS, build_pruner
 from robust_atp.pruning.matching import nominal_keep
@@ -59,19 +58,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         methods = {name: method for name, method in methods.items() if not method.trained}
         published = [Arm(label, build_pruner(name), keep) for label, name, keep in PUBLISHED]
         every = [*methods.values(), *(arm.method for arm in published)]
-        decoder = random_decoder(shape, 1 + max(len(m.inside.after) for m in every if m.inside), make)
+        decoder = random_decoder(shape, make)
         scene = random_scene(shape, frozenset[str]().union(*(method.needs for method in every)), make)
-        cost = replace(DecoderShape.of(decoder), layers=shape.layers)
+        cost = DecoderShape.of(decoder)
         arms, left_out = matched(methods, given.keep, shape.total, cost)
         arms += published
-        seconds = interleaved(tasks(arms, scene, decoder), given.rounds, clock, given.seed, _bar)
+        works = [work_of(arm, scene, decoder) for arm in arms]
+        seconds = interleaved(tasks(arms, works, scene, decoder), given.rounds, clock, given.seed, _bar)
         print(_conditions(given))
         left_out += [f"left out: pruner '{name}' is trained, and not for random numbers" for name in trained]
-        print(table(arms, scene, seconds, cost), *left_out, sep="\n")
+        print(table(arms, works, scene.shape, seconds, cost), *left_out, sep="\n")
         if given.whole_model:
-            print(
-                whole_table(published, scene, random_decoder(shape, shape.layers, make), given.rounds, clock)
-            )
+            whole = random_decoder(shape, make, tied=False)
+            print(whole_table(published, scene, whole, given.rounds, clock))
 
 
 def matched(
@@ -87,13 +86,15 @@ def matched(
     return arms, left_out
 
 
-def tasks(arms: Sequence[Arm], scene: Scene, decoder: PreTrainedModel) -> dict[Key, Task]:
+def tasks(
+    arms: Sequence[Arm], works: Sequence[Work], scene: Scene, decoder: PreTrainedModel
+) -> dict[Key, Task]:
     """Everything to be timed, each thing once however many arms share it."""
-    counts = {scene.shape.total}.union(*(tokens_per_layer(arm, scene) for arm in arms))
+    counts = {scene.shape.total}.union(*(work.per_layer for work in works))
     found: dict[Key, Task] = {("layer", count): one_layer(count, scene, decoder) for count in sorted(counts)}
-    for arm in arms:
+    for arm, work in zip(arms, works, strict=True):
         found |= {("signal", kind): scene.signals[kind] for kind in signals_of(arm)}
-        found["choosing", arm.label] = choosing(arm, scene, decoder)
+        found["choosing", arm.label] = work.choosing
     return found
 
 
@@ -102,9 +103,11 @@ def signals_of(arm: Arm) -> list[str]:
     return [kind_of(name) for name in sorted(arm.method.needs)] + ["question"] * arm.method.needs_text
 
 
-def table(arms: Sequence[Arm], scene: Scene, seconds: Seconds, cost: DecoderShape) -> str:
+def table(
+    arms: Sequence[Arm], works: Sequence[Work], shape: Shape, seconds: Seconds, cost: DecoderShape
+) -> str:
     """One row per arm; all shares are of the unpruned prefill of the same round."""
-    text, total, layers = scene.shape.text, scene.shape.total, scene.shape.layers
+    text, total, layers = shape.text, shape.total, shape.layers
 
     def prefill(counts: Sequence[int]) -> np.ndarray:
         return np.sum([seconds["layer", count] for count in counts], axis=0)
@@ -115,8 +118,8 @@ def table(arms: Sequence[Arm], scene: Scene, seconds: Seconds, cost: DecoderShap
         "| pruner | tokens entering | layer mean | signals % | choosing % | prefill time % | prefill FLOPs % |",
         "|---|---|---|---|---|---|---|",
     ]
-    for arm in arms:
-        counts = tokens_per_layer(arm, scene)
+    for arm, work in zip(arms, works, strict=True):
+        counts = work.per_layer
         signals = sum((seconds["signal", kind] for kind in signals_of(arm)), np.zeros_like(unpruned))
         choosing = seconds["choosing", arm.label]
         spent = signals + choosing + prefill(counts)

@@ -5,6 +5,7 @@ How long a computation takes depends on shapes, not on what the numbers mean.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -95,17 +96,33 @@ class Scene:
         return whole_prompts(decoder.get_input_embeddings(), kept, [words], [0])
 
 
-def random_decoder(shape: Shape, layers: int, make: Make) -> PreTrainedModel:
-    """A language model of that shape with so many layers."""
+def random_decoder(shape: Shape, make: Make, tied: bool = True) -> PreTrainedModel:
+    """A language model of that shape; if ``tied``, all layers have the weights of one, which saves memory only.
+
+    A layer of LLaVA-1.5-7B is larger than a processor's cache: its weights are read anew either way.
+    """
     config = LlamaConfig(
         hidden_size=shape.width,
         intermediate_size=shape.mlp_width,
         num_attention_heads=shape.heads,
-        num_hidden_layers=layers,
+        num_hidden_layers=1 if tied else shape.layers,
         vocab_size=_VOCABULARY,
         max_position_embeddings=4096,
     )
-    return make.model(config)
+    decoder = make.model(config)
+    if tied:
+        (layer,) = decoder.get_submodule("layers").children()
+        twins = nn.ModuleList(_twin(layer, number) for number in range(shape.layers))
+        decoder.set_submodule("layers", twins)
+        decoder.config.num_hidden_layers = shape.layers
+    return decoder
+
+
+def _twin(layer: nn.Module, number: int) -> nn.Module:
+    """A layer with the same weights and a number of its own, by which it finds its place in a cache."""
+    twin: Any = deepcopy(layer, {id(weight): weight for weight in layer.parameters()})
+    twin.self_attn.layer_idx = number
+    return twin
 
 
 def random_scene(shape: Shape, needs: frozenset[str], make: Make) -> Scene:

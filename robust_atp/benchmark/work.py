@@ -1,7 +1,7 @@
 """The work that a pruning method makes and the layers that it leaves less to do, as tasks to be timed."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -38,45 +38,49 @@ class Arm:
         return None if ways is None else ways[0]
 
 
-def tokens_per_layer(arm: Arm, scene: Scene) -> list[int]:
-    """Visual tokens that each layer of the whole decoder processes."""
-    entering, way = len(arm.prune(scene).features[0]), arm.way(scene)
-    layers = scene.shape.layers
-    return [entering] * layers if way is None else way.tokens_per_layer(entering, layers)
+@dataclass(frozen=True)
+class Work:
+    """What an arm does to one prompt."""
+
+    choosing: Task
+    """All that it computes to choose, merge and drop tokens. Before the decoder that is ``Method.prune``, with what
+    precedes it inside the vision tower; inside the decoder the rule at each cut with the attention rows that it asks
+    for, the dropping itself, and the observer."""
+    per_layer: tuple[int, ...]
+    """Visual tokens that each layer of the decoder processes."""
 
 
-def choosing(arm: Arm, scene: Scene, decoder: PreTrainedModel) -> Task:
-    """All that an arm computes to choose, merge and drop the tokens of one prompt.
-
-    Before the decoder that is ``Method.prune``, with what precedes it inside the vision tower. Inside the decoder it
-    is the rule at each cut with the attention rows that it asks for, the dropping itself, and the observer.
-    ``decoder`` has one layer more than the method has cuts.
-    """
+def work_of(arm: Arm, scene: Scene, decoder: PreTrainedModel) -> Work:
+    """Find out, by doing it once."""
+    kept, way, layers = arm.prune(scene), arm.way(scene), scene.shape.layers
     parts: list[Task] = [lambda: arm.prune(scene), lambda: arm.way(scene)]
-    way = arm.way(scene)
+    per_layer = [len(kept.features[0])] * layers
     if way is not None:
-        parts.append(Cuts(way, arm.prune(scene), scene, decoder))
+        cuts = Cuts(way, kept, scene, decoder)
+        parts.append(cuts)
+        per_layer = [*cuts.per_layer, *[cuts.left] * (layers - len(cuts.per_layer))]
     if way is not None and way.observer is not None:
-        watched = tokens_per_layer(arm, scene)[way.observed_from - 1 : way.cuts[-1][0]]
+        watched = per_layer[way.observed_from - 1 : way.cuts[-1][0]]
         parts.append(Watching(way.observer, watched, scene))
-    return lambda: [part() for part in parts]
+    return Work(lambda: [part() for part in parts], tuple(per_layer))
 
 
 class Cuts:
     """All cuts of one way through the decoder, each on a prompt that has just come there.
 
-    A layer costs the same wherever it is, so one layer stands for all between two cuts.
+    ``per_layer`` are the visual tokens in the layers up to the last cut, ``left`` how many that leaves.
     """
 
     def __init__(self, way: Dropping, kept: KeptTokens, scene: Scene, decoder: PreTrainedModel) -> None:
-        cuts = tuple((number, count) for number, (_, count) in enumerate(way.cuts, 1))
-        self._way = replace(way, cuts=cuts, observed_from=1)
+        self._way = way
         self._arrived: list[Prefill] = []
         state = Prefill(decoder, *scene.prompt(kept, decoder))
-        for number, (depth, _) in enumerate(cuts):
-            state.advance(depth, way.observer, observed_from=1)
+        for number, (depth, _) in enumerate(way.cuts):
+            state.advance(depth, way.observer, way.observed_from)
             self._arrived.append(state.fork([0]))
-            cut(state, [self._way], number)
+            cut(state, [way], number)
+        self.per_layer = state.tokens_per_layer[0]
+        self.left = state.visual[0].stop - state.visual[0].start
 
     def __call__(self) -> None:
         """Make all cuts."""

@@ -1,26 +1,22 @@
 """The script: its arithmetic on made-up seconds, and a run at microscopic shapes."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-import torch
 
 from experiments.benchmarks import scorer_overhead
 from robust_atp.backbones.flops import DecoderShape
 from robust_atp.benchmark.shapes import SHAPES
-from robust_atp.benchmark.stand_in import Make, random_decoder, random_scene
-from robust_atp.benchmark.work import Arm
+from robust_atp.benchmark.stand_in import Make, random_decoder
+from robust_atp.benchmark.work import Arm, Work
 from robust_atp.pruning import PRUNERS, build_pruner
 
 TINY = SHAPES["tiny"]
 QUICK = ("--shape", "tiny", "--dtype", "float32", "--rounds", "1")
 
 
-@torch.inference_mode()
 def test_shares_are_taken_round_by_round():
-    scene = random_scene(TINY, frozenset({"cls_attention:projected"}), Make())
     arms = [Arm("half", build_pruner("cls-attention"), 0.5), Arm("inside", build_pruner("fastv"), 0.25)]
+    works = [Work(list, (8,) * 6), Work(list, (16, 4, 4, 4, 4, 4))]
     seconds: dict[scorer_overhead.Key, np.ndarray] = {
         ("layer", 16): np.array([1.0, 2.0, 4.0]),
         ("layer", 8): np.array([0.5, 1.0, 2.0]),
@@ -29,10 +25,9 @@ def test_shares_are_taken_round_by_round():
         ("choosing", "half"): np.array([0.6, 1.2, 2.4]),
         ("choosing", "inside"): np.array([0.6, 0.0, 7.2]),
     }
-    cost = replace(DecoderShape.of(random_decoder(TINY, 1, Make())), layers=6)
-    lines = scorer_overhead.table(arms, scene, seconds, cost).splitlines()
+    cost = DecoderShape.of(random_decoder(TINY, Make()))
+    lines = scorer_overhead.table(arms, works, TINY, seconds, cost).splitlines()
     assert "6 layers × 22 tokens: 12000.0 [9000.0, 18000.0] ms" in lines[0]
-    # fastv cuts after 2 of 32 layers, which is after the first of 6: (16 + 5 · 4) / 6 = 6 tokens.
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[-2:]]
     half, inside = (100 * cost.flops(n) / cost.flops([22] * 6) for n in ([14] * 6, [22] + [10] * 5))
     assert cells == [

@@ -12,10 +12,9 @@ from robust_atp.benchmark.work import (
     Arm,
     Cuts,
     Watching,
-    choosing,
     one_layer,
-    tokens_per_layer,
     whole_prefill,
+    work_of,
 )
 from robust_atp.pruning import PRUNERS, build_pruner
 
@@ -32,18 +31,18 @@ def scene():
 
 @pytest.fixture(scope="module")
 def decoder():
-    return random_decoder(TINY, TINY.layers, Make())
+    return random_decoder(TINY, Make())
 
 
 @pytest.mark.parametrize("name", METHODS)
 @torch.inference_mode()
 def test_layers_are_counted_as_the_engine_runs_them(name, scene, decoder):
     arm = Arm(name, METHODS[name], 0.4)
-    counts = tokens_per_layer(arm, scene)
+    work = work_of(arm, scene, decoder)
     state = whole_prefill(arm, scene, decoder)()
-    assert state.tokens_per_layer == [counts]
-    assert state.hidden.shape == (1, counts[-1] + TINY.text, TINY.width)
-    choosing(arm, scene, decoder)()
+    assert tuple(state.tokens_per_layer[0]) == work.per_layer
+    assert state.hidden.shape == (1, work.per_layer[-1] + TINY.text, TINY.width)
+    work.choosing()
 
 
 class Rule:
@@ -82,11 +81,11 @@ def test_every_cut_is_made_once_each_time_on_as_many_tokens_as_in_the_whole_deco
 def test_transprune_watches_the_layers_that_the_engine_lets_it_watch(scene, decoder):
     method, observed = METHODS["transprune"], []
     assert method.inside is not None
-    for run in (whole_prefill, choosing):
+    for task_of in (whole_prefill, lambda *given: work_of(*given).choosing):
         watcher = Watcher()
         inside = replace(method.inside, observer=watcher)
         arm = Arm("transprune", replace(method, inside=inside), 0.6)
-        task = run(arm, scene, decoder)
+        task = task_of(arm, scene, decoder)
         watcher.seen.clear()
         task()
         observed.append([(shape, visual.stop - visual.start) for shape, _, visual in watcher.seen])
@@ -109,6 +108,19 @@ def test_a_layer_can_be_run_again_and_again(scene, decoder):
     hook.remove()
     assert [tuple(out.shape) for out in seen] == [(1, 5 + TINY.text, TINY.width)] * 2
     assert torch.equal(*seen)
+
+
+@torch.inference_mode()
+def test_tied_layers_compute_what_a_model_with_these_weights_does(scene, decoder):
+    own = random_decoder(TINY, Make(seed=1), tied=False)
+    assert len({id(weight) for weight in own.parameters()}) == 6 * len({*decoder.layers[0].parameters()}) + 2
+    assert len({id(weight) for weight in decoder.parameters()}) == len({*decoder.layers[0].parameters()}) + 2
+    own.load_state_dict(decoder.state_dict())
+    arm = Arm("transprune", METHODS["transprune"], 0.6)
+    states = [whole_prefill(arm, scene, each)() for each in (decoder, own)]
+    torch.testing.assert_close(states[0].hidden, states[1].hidden)
+    for one, other in zip(states[0].kept[0], states[1].kept[0], strict=True):
+        assert torch.equal(one, other)
 
 
 def test_stand_ins_are_the_seeds_and_leave_the_callers_settings_alone():
