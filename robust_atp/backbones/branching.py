@@ -85,8 +85,10 @@ def cut(branch: Prefill, ways: Sequence[Dropping], number: int) -> None:
     """Let every prompt go on with what the rule of its way chooses at cut ``number``, counted from 0."""
     survivors = []
     for row, way in enumerate(ways):
-        visual, count = branch.visual[row], way.cuts[number][1]
-        survivors.append(way.rule(branch.view(row), count) if count < visual.stop - visual.start else None)
+        count = way.cuts[number][1]
+        visual = branch.prompt_visual[row] if way.adaptive else branch.visual[row]
+        more = count < visual.stop - visual.start
+        survivors.append(way.rule(branch.view(row, way.grid), count) if more else None)
     branch.drop(survivors, ways[0].position_policy)
 
 

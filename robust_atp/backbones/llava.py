@@ -131,7 +131,7 @@ class Llava:
         ):
             output = self.model.model.get_image_features(pixels, return_dict=True)
         if "joint_patches" in signals:
-            normed = inner_tower(self._tower).post_layernorm(output.last_hidden_state[:, 1:])
+            normed = self._vision.post_layernorm(output.last_hidden_state[:, 1:])
             captured["joint_patches"] = self._joint_space.embed_patches(normed)
         if "tower_features" in signals:
             captured |= inputs
@@ -150,7 +150,7 @@ class Llava:
 
     def _encode_thinned(self, pixels: Tensor, thinning: Thinning) -> list[VisionTokens]:
         shape = self._tower_shape
-        layers = inner_tower(self._tower).encoder.layers
+        layers = self._vision.encoder.layers
         leaving, thinned, tokens_per_layer = pass_thinned(
             layers, embed_pixels(self._tower, pixels), thinning, shape.layers
         )
@@ -223,6 +223,10 @@ class Llava:
         return patch_coverage(mask, resized, cropped, self._grid) >= 0.5 - 1e-9
 
     @property
+    def _vision(self) -> Any:
+        return inner_tower(self._tower)
+
+    @property
     def _grid(self) -> tuple[int, int]:
         config = self._tower.config
         side = config.image_size // config.patch_size
@@ -256,7 +260,7 @@ class Llava:
 
     def _attention(self, signal: str) -> tuple[nn.Module, Reduction]:
         kind, _, layer = signal.partition(":")
-        layers = inner_tower(self._tower).encoder.layers
+        layers = self._vision.encoder.layers
         index = len(layers) - 1
         if layer == "projected":
             index = self._projected_layers - 1

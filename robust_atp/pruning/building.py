@@ -38,6 +38,7 @@ PRUNERS: Registry[Callable[..., "Method"]] = Registry(
         "adaptinfer": "robust_atp.pruning.methods.adaptinfer:adaptinfer",
         "transprune": "robust_atp.pruning.methods.transprune:transprune",
         "dart": "robust_atp.pruning.methods.dart:dart",
+        "atp-llava": "robust_atp.pruning.methods.atp_llava:atp_llava",
         "heatvit": "robust_atp.pruning.methods.heatvit:heatvit",
         "heatvit-free": "robust_atp.pruning.methods.heatvit:heatvit_free",
     },

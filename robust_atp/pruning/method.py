@@ -125,11 +125,13 @@ class Method:
         totals = [tokens[image].total for image in image_of]
         return KeptTokens(features, indices, totals, self.position_policy)
 
-    def dropping(self, keep: float, total: int, layers: int) -> Dropping | None:
+    def dropping(
+        self, keep: float, total: int, layers: int, grid: tuple[int, int] | None = None
+    ) -> Dropping | None:
         """What becomes of ``total`` visual tokens inside a decoder at nominal budget ``keep``; None: nothing."""
         if self.inside is None:
             return None
-        return self.inside.dropping(self.inside.counts(keep, total, layers), self.position_policy)
+        return self.inside.dropping(self.inside.counts(keep, total, layers), self.position_policy, grid)
 
     def droppings(
         self,
@@ -144,7 +146,10 @@ class Method:
         keeps = _of_each(keep, len(tokens))
         of_image = {
             image: self.dropping(
-                self._nominal(tokens, image, keeps[image]), len(tokens[image].features), layers
+                self._nominal(tokens, image, keeps[image]),
+                len(tokens[image].features),
+                layers,
+                tokens[image].grid,
             )
             for image in set(image_of)
         }

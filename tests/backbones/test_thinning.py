@@ -48,7 +48,8 @@ def masked(backbone, image, plan, depth=2):
     layers = inner_tower(backbone._tower).encoder.layers
     hidden = embed_pixels(backbone._tower, pixels(backbone, [image]))[0]
     total = len(hidden) - 1
-    alive, weight, stages = list(range(total)), {}, []
+    weight: dict[int, float] = {}
+    alive, stages = list(range(total)), []
     package = torch.zeros(1, hidden.shape[1])
     for number in range(1, depth + 1):
         places = [0, *(1 + p for p in alive)] + ([1 + total] if weight and plan.packaged else [])

@@ -7,7 +7,6 @@ import pytest
 import torch
 from made_up import made_up
 from tiny_llava import QUESTIONS, photos
-from untrained import ready
 
 from robust_atp.pruning import PRUNERS, build_pruner, keep_indices
 from robust_atp.pruning.budgets import FixedRatio
@@ -37,8 +36,8 @@ def indices(kept):
 
 
 @pytest.fixture(params=PRUNERS.names())
-def method(request, tiny_backbone, tmp_path):
-    return ready(request.param, tiny_backbone, tmp_path)
+def method(request, ready):
+    return ready(request.param)
 
 
 @pytest.fixture

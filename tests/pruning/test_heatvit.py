@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from tiny_llava import photos
-from untrained import ready, written
+from untrained_weights import heatvit
 
 from robust_atp.backbones.flops import DecoderShape, TowerShape
 from robust_atp.backbones.thinning import TowerView
@@ -80,7 +80,7 @@ def test_the_selector_is_the_formula(width, heads):
         torch.testing.assert_close(
             scores.tolist(), naive_selector(selector, patches.tolist(), left), rtol=1e-4, atol=1e-5
         )
-    assert scores.std() > 0.01
+    assert scores.std() > 0.05 * scores.mean()
 
 
 def view(seed=0, left=9, width=32, heads=4):
@@ -151,6 +151,7 @@ def test_as_many_tokens_leave_the_tower_as_were_asked_for(package, tower):
     total = tower.patches
     for count in (1, 2, 3, total // 4, total // 2, total - 1):
         plan = schedule.thinning(count / total, total, tower)
+        assert plan is not None
         counts = [number for _, number in plan.cuts]
         assert [depth for depth, _ in plan.cuts] == sorted(set(schedule.depths(tower)))
         assert counts == sorted(counts, reverse=True)
@@ -163,13 +164,14 @@ def test_as_many_tokens_leave_the_tower_as_were_asked_for(package, tower):
 
 def test_every_cut_keeps_the_same_share():
     plan = InsideTower((None,) * 3, "none").thinning(0.125, 576, LLAVA)  # type: ignore[arg-type]
+    assert plan is not None
     assert plan.cuts == ((6, 288), (12, 144), (18, 72))
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("count", [1, 2, 7, 15])
-def test_the_tower_is_left_by_the_tokens_that_the_records_show(name, count, tiny_backbone, tmp_path):
-    method = ready(name, tiny_backbone, tmp_path)
+def test_the_tower_is_left_by_the_tokens_that_the_records_show(name, count, tiny_backbone, ready):
+    method = ready(name)
     images = photos(3)
     keep = count / 16
     tokens = tiny_backbone.encode(images, frozenset(), method.thinning(keep, 16, tiny_backbone))
@@ -183,9 +185,9 @@ def test_the_tower_is_left_by_the_tokens_that_the_records_show(name, count, tiny
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_option_matters(name, tiny_backbone, tmp_path):
+def test_every_option_matters(name, tiny_backbone, ready):
     def pruned(**options):
-        method = ready(name, tiny_backbone, tmp_path, **options)
+        method = ready(name, options)
         tokens = tiny_backbone.encode(photos(1), frozenset(), method.thinning(0.4, 16, tiny_backbone))
         kept = method.prune(tokens, [0], None, 0.4, 0, ["k"])
         return kept.features[0].tolist(), kept.position_policy
@@ -198,16 +200,16 @@ def test_every_option_matters(name, tiny_backbone, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_tokens_of_a_whole_tower_are_refused(name, tiny_backbone, tmp_path):
-    method = ready(name, tiny_backbone, tmp_path)
+def test_tokens_of_a_whole_tower_are_refused(name, tiny_backbone, ready):
+    method = ready(name)
     tokens = tiny_backbone.encode(photos(1), frozenset())
     with pytest.raises(ValueError, match=r"16 tokens left the vision tower and 5 were asked for"):
         method.prune(tokens, [0], None, 0.3, 0, ["k"])
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_not_finite_is_an_error(name, tiny_backbone, tmp_path):
-    method = ready(name, tiny_backbone, tmp_path)
+def test_what_is_not_finite_is_an_error(name, tiny_backbone, ready):
+    method = ready(name)
     tokens = tiny_backbone.encode(photos(2), frozenset(), method.thinning(0.3, 16, tiny_backbone))
     spoiled = tokens[1].features.clone()
     spoiled[0, 0] = float("inf")
@@ -231,11 +233,9 @@ def test_without_weights_it_cannot_prune(tiny_backbone):
         method.on(tiny_backbone)
 
 
-def test_each_cut_has_the_selector_that_was_trained_for_it(tiny_backbone, tmp_path):
-    from robust_atp.pruning.trained import load_weights
-
-    tensors = load_weights("heatvit", tiny_backbone, str(written("heatvit", tiny_backbone, tmp_path))).tensors
-    method = ready("heatvit", tiny_backbone, tmp_path)
+def test_each_cut_has_the_selector_that_was_trained_for_it(tiny_backbone, ready):
+    tensors = heatvit(tiny_backbone.tower)
+    method = ready("heatvit")
     plan = method.thinning(0.3, 16, tiny_backbone)
     assert [depth for depth, _ in plan.cuts] == [1, 2]
     for (depth, _), rule in zip(plan.cuts, plan.rules, strict=True):
@@ -272,4 +272,5 @@ def test_latency_has_a_gradient():
     table = LatencyTable((0.0, 0.5, 1.0), ((0.0, 1.0, 4.0),))
     share = torch.tensor([0.75], requires_grad=True)
     table(share).backward()
+    assert share.grad is not None
     assert share.grad.item() == pytest.approx(6 / 4)  # slope of the second piece, by the unpruned latency

@@ -1,16 +1,18 @@
 """HeatViT's selectors, trained through the frozen tower, projector and decoder of a phantom."""
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
+from transformers import CLIPModel
 
+from robust_atp.backbones import BackboneSpec, load_backbone
 from robust_atp.backbones.llava import Llava
+from robust_atp.backbones.loading import find_source
 from robust_atp.backbones.thinning import embed_pixels, inner_tower
-from robust_atp.errors import UserError
+from robust_atp.phantom.training.atp_llava import WORLDS
 from robust_atp.phantom.training.language import answers, read
 from robust_atp.phantom.training.lessons import QUESTION_LENGTH, Lessons
 from robust_atp.phantom.training.loop import accelerate, finished, train
@@ -18,8 +20,11 @@ from robust_atp.phantom.training.soft_thinning import SoftlyThinned, hide, thin_
 from robust_atp.pruning.latency import LatencyTable
 from robust_atp.pruning.token_selector import build_selectors
 from robust_atp.pruning.tower import InsideTower
+from robust_atp.pruning.trained import OwnWeights
 
-log = logging.getLogger(__name__)
+SCENES = 1200
+SCENES_SEED = 60
+MEASURED_SCENES = 100
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,6 @@ class Losses:
     shares: Tensor
     latency: Tensor
     features: Tensor
-    reached: Tensor  # [S], shares of patches left after each cut, no loss
 
     @property
     def total(self) -> Tensor:
@@ -60,32 +64,34 @@ def losses(
         (shares - wanted).square().mean(),
         (table(shares) / limit - 1).clamp(min=0).square(),
         (left * off).sum() / (left * teacher.square().sum(-1)).sum(),
-        shares.detach(),
     )
 
 
 class Course:
     """What selectors drop of a batch of scenes, what a frozen backbone then answers, and how good that is."""
 
-    def __init__(self, backbone: Llava, limit: float, seed: int) -> None:
+    def __init__(self, backbone: Llava, seed: int, limit: float = 0.3) -> None:
         """Make untrained selectors; ``limit`` is the latency they may leave, as a share of the unpruned model's."""
-        if backbone.tower is None:
-            raise UserError(f"backbone '{backbone.name}' has no vision tower that can be thinned")
+        shape = backbone._tower_shape
+        depths = InsideTower(()).depths(shape)
         self.llava = backbone.model.requires_grad_(False)
-        self.limit = limit
-        self.depth = backbone.tower.layers
         self.layers = inner_tower(self.llava.model.vision_tower).encoder.layers
-        depths = InsideTower(()).depths(backbone.tower)
-        self.first = depths[0]
+        self.first, self.depth = depths[0], shape.layers
         torch.manual_seed(seed)
-        self.selectors = build_selectors(backbone.tower, depths).to(self.llava.device)
-        self.table = LatencyTable.counted(backbone.tower, backbone.shape, sorted(set(depths)))
+        self.selectors = build_selectors(shape, depths)
+        self.limit = limit
+        self.table = LatencyTable.counted(shape, backbone.shape, sorted(set(depths)))
 
     @torch.no_grad()
-    def see(self, pixels: Tensor) -> Tensor:
-        """Hidden states at the first cut, bfloat16 [B, 1 + N, D]."""
-        hidden = embed_pixels(self.llava.model.vision_tower, pixels.to(self.llava.device))
-        return self._pass(hidden, 0, self.first).bfloat16().cpu()
+    def see(self, clip: CLIPModel, pixels: Tensor) -> Tensor:
+        """Hidden states at the first cut, bfloat16 [B, 1 + N, D]; ``clip`` holds the backbone's tower, too."""
+        return self._pass(embed_pixels(clip.vision_model, pixels), 0, self.first).bfloat16()
+
+    @torch.no_grad()
+    def shares(self, hidden: Tensor) -> list[float]:
+        """Shares of patches left after each cut where every patch stays that is likelier to be kept than not."""
+        seen = thin_softly(self.layers, hidden, self.selectors, self.depth, None)
+        return seen.left.mean((1, 2)).tolist()
 
     def losses(
         self, hidden: Tensor, tokens: Tensor, length: Tensor, generator: torch.Generator
@@ -123,46 +129,62 @@ def positions(seen: SoftlyThinned, *, compacted: bool) -> tuple[Tensor, Tensor]:
     return torch.cat([(stays.cumsum(1) - 1).clamp(min=0), kept[:, None]], 1), kept + 1
 
 
-def train_selectors(
+def train_heatvit(name: str, checkpoint: Path, *, steps: int = 300, seed: int = 0) -> OwnWeights:
+    """Train, or go on training, selectors for the shipped backbone ``name``.
+
+    The paper fine-tunes the vision transformer along. Here it stays frozen because the arms of a study have to share
+    one model.
+    """
+    backbone = load_backbone(BackboneSpec(name))
+    assert isinstance(backbone, Llava)
+    course = Course(backbone, seed)
+    clip = CLIPModel.from_pretrained(f"{find_source(name)}/clip", dtype=torch.float32).eval()
+    if not finished(checkpoint, {"selectors": course.selectors}, steps):
+        lessons = Lessons.prepare(clip, WORLDS[name], SCENES, SCENES_SEED, course.see)
+        accelerate(course.llava, course.llava.model.language_model)
+        fit(course, lessons, checkpoint, steps=steps, seed=seed)
+    unseen = Lessons.prepare(clip, "neutral", MEASURED_SCENES, SCENES_SEED + 1, course.see)
+    facts = {
+        "world": WORLDS[name],
+        "steps": steps,
+        "seed": seed,
+        "latency_limit": course.limit,
+        "wanted_shares": course.table.largest_shares(course.limit),
+        "shares_after_cuts": course.shares(unseen.features.float()),
+    }
+    return OwnWeights("heatvit", name, backbone.revision, course.selectors.state_dict(), facts)
+
+
+def fit(
     course: Course,
-    world: str,
+    lessons: Lessons,
     checkpoint: Path,
     *,
     steps: int,
     seed: int,
-    scenes: int = 2500,
     batch: int = 24,
     blocks: int = 6,
-) -> nn.ModuleDict:
-    """Train a course's selectors on a world; resumes from ``checkpoint``. Compiles its backbone, for training only."""
-    trained: dict[str, nn.Module] = {"selectors": course.selectors}
-    if finished(checkpoint, trained, steps):
-        return course.selectors
+    learning_rate: float = 2e-3,
+) -> None:
+    """Train a course's selectors in place, on ``blocks`` questions about each of ``batch`` scenes a step."""
     generator = torch.Generator().manual_seed(seed)
-    lessons = Lessons.prepare(course.see, world, scenes, seed)
-    accelerate(course.llava, course.llava.model.language_model)
-    device = course.llava.device
 
     def step(number: int) -> tuple[Tensor, float]:
-        rows = torch.randint(scenes, (batch,), generator=generator)
+        rows = torch.randint(len(lessons.features), (batch,), generator=generator)
         asked = torch.rand(batch, lessons.tokens.shape[1], generator=generator).topk(blocks).indices  # [B, Q]
-        tokens = lessons.tokens[rows].gather(1, asked[..., None].expand(-1, -1, QUESTION_LENGTH)).to(device)
-        length = lessons.length[rows].gather(1, asked).to(device)
-        hidden = lessons.features[rows].float().to(device)
-        terms, logits = course.losses(hidden, tokens, length, generator)
-        if number % 50 == 0:
-            log.info("step %d: %s", number, terms)
+        tokens = lessons.tokens[rows].gather(1, asked[..., None].expand(-1, -1, QUESTION_LENGTH))
+        length = lessons.length[rows].gather(1, asked)
+        terms, logits = course.losses(lessons.features[rows].float(), tokens, length, generator)
         right = (logits.argmax(-1) == answers(tokens, length)[..., 0]).float().mean().item()
         return terms.total, right
 
     train(
-        f"selectors ({world})",
-        trained,
+        "heatvit",
+        {"selectors": course.selectors},
         step,
         steps=steps,
-        learning_rate=2e-3,
+        learning_rate=learning_rate,
         generator=generator,
         checkpoint=checkpoint,
         every=50,
     )
-    return course.selectors

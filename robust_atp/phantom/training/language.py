@@ -5,7 +5,6 @@ answer leaks and the image is read once. Most steps show the model a thinned ima
 model that has never seen one is upset by *which* tokens are missing, and even an oracle then loses to random.
 """
 
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,7 +13,7 @@ from torch.nn import functional as F
 from transformers import CLIPModel, LlavaForConditionalGeneration
 
 from robust_atp.phantom.model import EOS, IMAGE, LAYERS, PROMPT, SPECIAL, WIDTH, build_tokenizer
-from robust_atp.phantom.training.lessons import MIX, QUESTION_LENGTH, Lessons, look
+from robust_atp.phantom.training.lessons import MIX, QUESTION_LENGTH, Lessons
 from robust_atp.phantom.training.loop import accelerate, finished, train
 from robust_atp.phantom.world import SHAPES
 
@@ -162,7 +161,7 @@ def train_language(
     if finished(checkpoint, trained, steps):
         return
     generator = torch.Generator().manual_seed(seed)
-    lessons = Lessons.prepare(partial(look, clip), world, 12000, seed)
+    lessons = Lessons.prepare(clip, world, 12000, seed)
     device = llava.device
     accelerate(llava, llava.model.language_model)
     total = lessons.features.shape[1]

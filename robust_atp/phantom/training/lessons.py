@@ -38,8 +38,14 @@ class Lessons:
     length: Tensor  # [S, Q] tokens of the question alone
 
     @staticmethod
-    def prepare(see: Callable[[Tensor], Tensor], world: str, count: int, seed: int) -> "Lessons":
-        """Render, look at and question scenes 0..count-1 of a world; `see` turns pixels into features."""
+    def prepare(
+        clip: CLIPModel,
+        world: str,
+        count: int,
+        seed: int,
+        see: Callable[[CLIPModel, Tensor], Tensor] | None = None,
+    ) -> "Lessons":
+        """Render, look at and question scenes 0..count-1 of a world; `see`, by default `look`, gives the features."""
         scenes = [sample_scene(world, index, seed) for index in range(count)]
         generator = torch.Generator().manual_seed(seed)
         features, on_object, centre = [], [], []
@@ -47,7 +53,7 @@ class Lessons:
             some = scenes[start : start + 100]
             images, masks = zip(*(render(scene) for scene in some), strict=True)
             pixels = wear(normalise(torch.stack([torch.from_numpy(image) for image in images])), generator)
-            features.append(see(pixels))
+            features.append((see or look)(clip, pixels))
             labels = patch_labels(some, list(masks))
             on_object.append(labels.shape < len(SHAPES))
             centre.append(labels.centre)

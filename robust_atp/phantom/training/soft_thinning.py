@@ -31,11 +31,12 @@ def thin_softly(
     hidden: Tensor,
     selectors: nn.ModuleDict,
     depth: int,
-    generator: torch.Generator,
+    generator: torch.Generator | None,
 ) -> SoftlyThinned:
     """Send images through layers of a CLIP tower, from the first cut on, until ``depth`` layers are passed.
 
-    ``hidden`` is [B, 1 + N, D] at the first cut; the keys of ``selectors`` are the layers passed at each cut.
+    ``hidden`` is [B, 1 + N, D] at the first cut; the keys of ``selectors`` are the layers passed at each cut. Without
+    a ``generator`` nothing is sampled: what is likelier to be kept than not stays, the paper's rule at inference.
     """
     batch, length, _ = hidden.shape
     left = hidden.new_ones(batch, length - 1)
@@ -51,7 +52,7 @@ def thin_softly(
             hidden, package = tokens[:, :-1], tokens[:, -1:]
         if str(passed) in selectors:
             keep = selectors[str(passed)](hidden[:, 1:], left)  # [B, N]
-            stays = left * straight_through(keep, generator)
+            stays = left * ((keep > 0.5).float() if generator is None else straight_through(keep, generator))
             going = (left - stays) * keep
             before, weight = packed.sum(1), going.sum(1)
             mixture = (going[..., None] * hidden[:, 1:]).sum(1, keepdim=True)

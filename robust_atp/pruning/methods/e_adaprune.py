@@ -40,11 +40,13 @@ def e_adaprune(
     name, options = named("ranker", ranker)
     method = build_pruner(name, options)
     energy = SpectralEnergy(tau, tokens, variant, exponent, svd, rank, k_min, k_max)
-    budget: dict[str, Any] = {"budget": energy}
-    if method.inside is not None and method.inside.budget is None:
-        budget = {"inside": replace(method.inside, budget=energy)}
-    elif not isinstance(method.budget, FixedRatio):
+    inside = method.inside
+    fixed = isinstance(method.budget, FixedRatio) if inside is None else inside.budget is None
+    if method.trained or not fixed:
         raise UserError(f"ranker must be a pruner whose budget is fixed; '{name}' has one of its own")
+    budget: dict[str, Any] = {"budget": energy}
+    if inside is not None:
+        budget = {"inside": replace(inside, budget=energy)}
     return replace(
         method,
         name="e-adaprune",
