@@ -26,11 +26,11 @@ from robust_atp.backbones.flops import DecoderShape
 from robust_atp.benchmark.shapes import SHAPES, Shape
 from robust_atp.benchmark.stand_in import Make, Scene, kind_of, random_decoder, random_scene
 from robust_atp.benchmark.timing import Clock, Spread, Task, clock_of, interleaved
+from robust_atp.benchmark.untrained import Outline, ready
 from robust_atp.benchmark.work import Arm, Work, one_layer, whole_prefill, work_of
 from robust_atp.errors import UserError
 from robust_atp.pruning import PRUNERS, build_pruner
 from robust_atp.pruning.matching import nominal_keep
-from robust_atp.pruning.method import Method
 from robust_atp.sweep.evaluator import threads
 
 # Operating points of the papers, as nominal budgets of the methods.
@@ -53,34 +53,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     shape, make = SHAPES[given.shape], Make(getattr(torch, given.dtype), given.device, given.seed)
     clock = clock_of(given.device)
     with threads(1), torch.inference_mode():
-        methods = {name: build_pruner(name) for name in given.pruner or PRUNERS.names()}
-        trained = [name for name, method in methods.items() if method.trained]
-        methods = {name: method for name, method in methods.items() if not method.trained}
-        published = [Arm(label, build_pruner(name), keep) for label, name, keep in PUBLISHED]
-        every = [*methods.values(), *(arm.method for arm in published)]
         decoder = random_decoder(shape, make)
-        scene = random_scene(shape, frozenset[str]().union(*(method.needs for method in every)), make)
         cost = DecoderShape.of(decoder)
-        arms, left_out = matched(methods, given.keep, shape.total, cost)
+        arms, left_out = matched(given.pruner or PRUNERS.names(), given.keep, shape, cost, given.seed)
+        published = [Arm(label, build_pruner(name), keep) for label, name, keep in PUBLISHED]
         arms += published
+        scene = random_scene(shape, frozenset[str]().union(*(arm.method.needs for arm in arms)), make)
         works = [work_of(arm, scene, decoder) for arm in arms]
         seconds = interleaved(tasks(arms, works, scene, decoder), given.rounds, clock, given.seed, _bar)
         print(_conditions(given))
-        left_out += [f"left out: pruner '{name}' is trained, and not for random numbers" for name in trained]
-        print(table(arms, works, scene.shape, seconds, cost), *left_out, sep="\n")
+        print(table(arms, works, shape, seconds, cost), *left_out, sep="\n")
         if given.whole_model:
             whole = random_decoder(shape, make, tied=False)
             print(whole_table(published, scene, whole, given.rounds, clock))
 
 
 def matched(
-    methods: Mapping[str, Method], keep: float, total: int, cost: DecoderShape
+    names: Sequence[str], keep: float, shape: Shape, cost: DecoderShape, seed: int
 ) -> tuple[list[Arm], list[str]]:
     """Arms at ``keep`` of the visual tokens averaged over layers, and why some methods cannot have one."""
     arms, left_out = [], []
-    for name, method in methods.items():
+    for name in names:
         try:
-            arms.append(Arm(name, method, nominal_keep(method, keep, "mean_tokens", total, cost)))
+            method = ready(name, Outline(cost, shape.tower), seed)
+            arms.append(Arm(name, method, nominal_keep(method, keep, "mean_tokens", shape.total, cost)))
         except UserError as error:
             left_out.append(f"left out: {error}")
     return arms, left_out
@@ -164,11 +160,11 @@ def _conditions(given: argparse.Namespace) -> str:
     clock = "processor time" if on_cpu else "time on the wall"
     return (
         f"{given.shape}, {given.dtype}, {device}, {clock}, PyTorch {torch.__version__}, median [quartiles] of "
-        f"{given.rounds} interleaved rounds, seed {given.seed}, random numbers for weights and image. Prefills are "
-        f"composed of single layers. Unless named after a paper's operating point, pruners stand at "
-        f"{given.keep:g} of the visual tokens averaged over layers; those that choose their number themselves "
-        f"stand where random numbers put them. What pruning before or inside the vision tower saves there is not "
-        f"counted.\n"
+        f"{given.rounds} interleaved rounds, seed {given.seed}. Prefills are composed of single layers. All numbers "
+        f"are random, and so are the weights of trained pruners. Unless named after a paper's operating point, "
+        f"pruners stand at {given.keep:g} of the visual tokens averaged over layers; those that choose their number "
+        f"themselves stand where random numbers put them. What pruning before or inside the vision tower saves "
+        f"there is not counted.\n"
     )
 
 

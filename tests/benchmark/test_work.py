@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from robust_atp.backbones.dropping import Dropping, Survivors
+from robust_atp.backbones.flops import DecoderShape
 from robust_atp.benchmark.shapes import SHAPES
 from robust_atp.benchmark.stand_in import Make, random_decoder, random_scene
+from robust_atp.benchmark.untrained import Outline, ready
 from robust_atp.benchmark.work import (
     Arm,
     Cuts,
@@ -16,10 +18,11 @@ from robust_atp.benchmark.work import (
     whole_prefill,
     work_of,
 )
-from robust_atp.pruning import PRUNERS, build_pruner
+from robust_atp.pruning import PRUNERS
 
 TINY = SHAPES["tiny"]
-METHODS = {name: method for name in PRUNERS.names() if not (method := build_pruner(name)).trained}
+COST = DecoderShape.of(random_decoder(TINY, Make()))
+METHODS = {name: ready(name, Outline(COST, TINY.tower), seed=0) for name in PRUNERS.names()}
 
 
 @pytest.fixture(scope="module")
