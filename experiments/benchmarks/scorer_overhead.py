@@ -23,8 +23,9 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from robust_atp.backbones.flops import DecoderShape
+from robust_atp.benchmark.models import Make, random_decoder
+from robust_atp.benchmark.scene import Scene, kind_of, random_scene
 from robust_atp.benchmark.shapes import SHAPES, Shape
-from robust_atp.benchmark.stand_in import Make, Scene, kind_of, random_decoder, random_scene
 from robust_atp.benchmark.timing import Clock, Spread, Task, clock_of, interleaved
 from robust_atp.benchmark.untrained import Outline, ready
 from robust_atp.benchmark.work import Arm, Work, one_layer, whole_prefill, work_of

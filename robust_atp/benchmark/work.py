@@ -12,7 +12,7 @@ from robust_atp.backbones.dropping import Dropping, Observer
 from robust_atp.backbones.seam import KeptTokens
 from robust_atp.backbones.staged import Prefill
 from robust_atp.backbones.transitions import observed_transitions
-from robust_atp.benchmark.stand_in import Scene
+from robust_atp.benchmark.scene import Scene
 from robust_atp.benchmark.timing import Task
 from robust_atp.pruning.method import Method
 

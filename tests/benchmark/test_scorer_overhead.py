@@ -5,8 +5,8 @@ import pytest
 
 from experiments.benchmarks import scorer_overhead
 from robust_atp.backbones.flops import DecoderShape
+from robust_atp.benchmark.models import Make, random_decoder
 from robust_atp.benchmark.shapes import SHAPES
-from robust_atp.benchmark.stand_in import Make, random_decoder
 from robust_atp.benchmark.work import Arm, Work
 from robust_atp.pruning import PRUNERS, build_pruner
 

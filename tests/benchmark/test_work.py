@@ -7,8 +7,9 @@ import torch
 
 from robust_atp.backbones.dropping import Dropping, Survivors
 from robust_atp.backbones.flops import DecoderShape
+from robust_atp.benchmark.models import Make, random_decoder
+from robust_atp.benchmark.scene import random_scene
 from robust_atp.benchmark.shapes import SHAPES
-from robust_atp.benchmark.stand_in import Make, random_decoder, random_scene
 from robust_atp.benchmark.untrained import Outline, ready
 from robust_atp.benchmark.work import (
     Arm,
