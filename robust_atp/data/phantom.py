@@ -25,7 +25,7 @@ class PhantomConfig(DatasetConfig):
     ``neutral`` one a sixth, in the ``shortcut`` one 95 %.
     """
 
-    split: Literal["val", "test"] = "test"
+    split: Literal["val", "test", "calibration"] = "test"
     images: int = Field(default=48, ge=1)
     world: Literal["balanced", "neutral", "shortcut"] = "balanced"
 
