@@ -22,8 +22,9 @@ class ThresholdHead(nn.Module):
 
     def forward(self, self_score: Tensor, cross_score: Tensor) -> Tensor:
         """Thresholds θ_r, θ_s in (0, 1) [..., 2] from the mean scores [...]."""
-        z = nn.functional.gelu(self.hidden(torch.stack([self_score, cross_score], -1)))
-        return self.heads(z).sigmoid()
+        # Two numbers a prompt: they come to the network, wherever the decoder is.
+        spread = torch.stack([self_score, cross_score], -1).to(self.hidden.weight)
+        return self.heads(nn.functional.gelu(self.hidden(spread))).sigmoid().to(self_score.device)
 
 
 def margins(

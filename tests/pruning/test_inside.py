@@ -23,8 +23,9 @@ from robust_atp.pruning.clustering import density_peaks
 from robust_atp.pruning.inside import Powers, Table, cuts_at
 from robust_atp.pruning.matching import nominal_keep, spent
 
-INSIDE = [name for name in PRUNERS.names() if build_pruner(name).inside is not None]
-COUNTED = [name for name in INSIDE if not build_pruner(name).inside.adaptive]
+CUTTING = {name: inside for name in PRUNERS.names() if (inside := build_pruner(name).inside) is not None}
+INSIDE = [*CUTTING]
+COUNTED = [name for name, inside in CUTTING.items() if not inside.adaptive]
 ASKED = (QUESTIONS * 2)[:6]
 LLAVA_7B = DecoderShape(layers=32, weights=4 * 4096**2 + 3 * 4096 * 11008, attention=4096)
 

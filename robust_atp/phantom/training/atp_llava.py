@@ -12,7 +12,7 @@ from transformers import CLIPModel, LlavaForConditionalGeneration
 from robust_atp.backbones import BackboneSpec, load_backbone
 from robust_atp.backbones.loading import find_source
 from robust_atp.phantom.split import held_out
-from robust_atp.phantom.training.calibration import calibrate
+from robust_atp.phantom.training.calibration import calibrate, measurement
 from robust_atp.phantom.training.language import answers
 from robust_atp.phantom.training.lessons import Lessons
 from robust_atp.phantom.training.loop import finished, train
@@ -73,15 +73,15 @@ def train_atp_llava(name: str, checkpoint: Path, *, steps: int = 300, seed: int 
         llava = LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
         lessons = Lessons.prepare(clip, WORLDS[name], SCENES, SCENES_SEED)
         fit(heads, llava, lessons, objective, checkpoint, steps=steps, seed=seed)
-    shift = calibrate(backbone, heads, held_out("val", CALIBRATION_SCENES))
+    shares_at = measurement(backbone, heads, held_out("val", CALIBRATION_SCENES))
     facts = asdict(objective) | {
         "world": WORLDS[name],
         "steps": steps,
         "seed": seed,
         "calibration_scenes": CALIBRATION_SCENES,
-        "shares_after_cuts": shift.shares[shift.offsets.index(0.0)],
+        "shares_after_cuts": shares_at(0.0),
     }
-    return OwnWeights(NAME, name, backbone.revision, pack(heads, shift), facts)
+    return OwnWeights(NAME, name, backbone.revision, pack(heads, calibrate(shares_at)), facts)
 
 
 def fit(

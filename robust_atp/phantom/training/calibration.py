@@ -1,6 +1,7 @@
-"""How many tokens stay when all thresholds of a trained method are raised or lowered: measured, not computed."""
+"""How many tokens stay when all of ATP-LLaVA's thresholds are raised or lowered: measured, not computed."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -12,45 +13,56 @@ from robust_atp.pruning.keeping import keep_indices
 from robust_atp.pruning.learned_thresholds import ThresholdHead
 from robust_atp.pruning.methods.atp_llava import LearnedThresholds, Shift
 
-ROWS = 20
+ROWS = 24
+
+Shares = tuple[float, ...]  # of visual tokens, one for each cut
 
 
-def calibrate(
-    backbone: Backbone, heads: Mapping[int, ThresholdHead], scenes: Sequence[HeldOutScene]
-) -> Shift:
-    """Mean shares after each cut over the scenes' questions, from all thresholds out of reach to all passed.
+def calibrate(shares_at: Callable[[float], Shares]) -> Shift:
+    """Follow mean shares from offset 1, where one token stays, down to -1, where all do.
 
-    Offsets are placed where the shares change most: half-way between the two rows that are furthest apart, until
-    there are ``ROWS``. Rows whose shares do not all rise over those of the row before are left out.
+    Each of ``ROWS`` measurements is made half-way between the two neighbours whose overall shares differ by the
+    largest factor. Where shares do not rise from row to row (later cuts see other tokens when earlier ones let more
+    pass), rows are left out.
     """
-    measured = {offset: mean_shares(backbone, heads, offset, scenes) for offset in (1.0, 0.0, -1.0)}
+    measured = {offset: shares_at(offset) for offset in (1.0, 0.0, -1.0)}
     while len(measured) < ROWS:
-        offsets = sorted(measured)
-        gaps = [np.abs(np.subtract(measured[low], measured[high])).sum() for low, high in pairwise(offsets)]
-        widest = int(np.argmax(gaps))
-        middle = (offsets[widest] + offsets[widest + 1]) / 2
-        measured[middle] = mean_shares(backbone, heads, middle, scenes)
+        factors = {
+            (low + high) / 2: math.log(sum(measured[low]) / sum(measured[high]))
+            for low, high in pairwise(sorted(measured))
+        }
+        middle = max(factors, key=lambda offset: factors[offset])
+        measured[middle] = shares_at(middle)
     rows: list[float] = []
     for offset in sorted(measured, reverse=True):
-        if not rows or all(np.greater(measured[offset], measured[rows[-1]])):
+        if not rows or _rises(measured[rows[-1]], measured[offset]):
             rows.append(offset)
     return Shift(tuple(rows), tuple(measured[offset] for offset in rows))
 
 
-def mean_shares(
-    backbone: Backbone, heads: Mapping[int, ThresholdHead], offset: float, scenes: Sequence[HeldOutScene]
-) -> tuple[float, ...]:
-    """Share of visual tokens left after each cut with all thresholds raised by ``offset``, mean over questions."""
+def measurement(
+    backbone: Backbone, heads: Mapping[int, ThresholdHead], scenes: Sequence[HeldOutScene]
+) -> Callable[[float], Shares]:
+    """From what all thresholds are raised by to the shares left after each cut, mean over the scenes' questions."""
     tokens = backbone.encode([scene.image for scene in scenes], frozenset())
     asked = [(row, question.text) for row, scene in enumerate(scenes) for question in scene.questions]
-    image_of = [row for row, _ in asked]
+    image_of, questions = [row for row, _ in asked], [text for _, text in asked]
     everything = [range(len(image.features)) for image in tokens]
     kept = keep_indices(tokens, [everything[row] for row in image_of], "original", image_of)
-    rule = LearnedThresholds(heads, Shift((offset,), ((0.5,) * len(heads),)))
-    cuts = tuple((depth, 1) for depth in heads)
-    way = Dropping(cuts, rule, "original", adaptive=True, grid=tokens[0].grid)
-    found = backbone.answer(kept, [text for _, text in asked], [way] * len(asked))
-    left = [
-        [len(cut) / total for cut in answer.cuts] for answer, total in zip(found, kept.totals, strict=True)
-    ]
-    return tuple(float(share) for share in np.mean(left, axis=0))
+
+    def shares_at(offset: float) -> Shares:
+        rule = LearnedThresholds(heads, Shift((offset,), ((0.5,) * len(heads),)))
+        cuts = tuple((depth, 1) for depth in heads)
+        way = Dropping(cuts, rule, "original", adaptive=True, grid=tokens[0].grid)
+        answers = backbone.answer(kept, questions, [way] * len(questions))
+        left = [
+            [len(cut) / total for cut in answer.cuts]
+            for answer, total in zip(answers, kept.totals, strict=True)
+        ]
+        return tuple(np.mean(left, axis=0).tolist())
+
+    return shares_at
+
+
+def _rises(before: Shares, after: Shares) -> bool:
+    return sum(after) > sum(before) and all(a >= b for a, b in zip(after, before, strict=True))

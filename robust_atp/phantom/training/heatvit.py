@@ -57,7 +57,8 @@ def losses(
     """
     shares = seen.left.mean((1, 2))  # [S]
     wanted = torch.tensor(table.largest_shares(limit), device=shares.device)
-    left = seen.left[-1]
+    # Without the gradient: else the selectors learn to keep patches that nothing happens to.
+    left = seen.left[-1].detach()
     off = (seen.tokens[:, :-1] - teacher).square().sum(-1)
     return Losses(
         F.cross_entropy(logits.float().flatten(0, -2), target.flatten()),
@@ -164,7 +165,7 @@ def fit(
     seed: int,
     batch: int = 24,
     blocks: int = 6,
-    learning_rate: float = 2e-3,
+    learning_rate: float = 4e-3,
 ) -> None:
     """Train a course's selectors in place, on ``blocks`` questions about each of ``batch`` scenes a step."""
     generator = torch.Generator().manual_seed(seed)

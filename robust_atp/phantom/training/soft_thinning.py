@@ -13,8 +13,8 @@ from torch import Tensor, nn
 # What a hidden token still weighs in attention, for its logarithm to be finite. 196 of them weigh 2e-4 together.
 _HIDDEN = 1e-6
 
-# What one token can be worth to an image's loss, in nats.
-_LARGEST_EFFECT = 0.1
+# Bound of what the gradient says that one token is worth to an image's loss, in nats.
+_LARGEST_EFFECT = 0.003
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,10 @@ def straight_through(keep: Tensor, generator: torch.Generator) -> Tensor:
 def hide(left: Tensor) -> Tensor:
     """Bias that multiplies a token's share of attention by ``left`` [B, N] in {0, 1} before it is normalised.
 
-    ``exp(a + log m) = m · exp(a)``: DynamicViT's masked softmax, for any attention. The gradient is bounded: for a
-    hidden token it is ``exp(a) / Z``, Z summed without it, which says that a token would take a thousand times what
-    there is to take. Unbounded, single tokens made up the whole gradient (norm 250), and after 200 steps the selectors
-    kept fewer objects than chance would.
+    ``exp(a + log m) = m · exp(a)``: DynamicViT's masked softmax, for any attention. The gradient is bounded, for at a
+    hidden token it is ``exp(a) / Z`` with Z summed without it, which can say that a token would take a thousand
+    times what there is to take. Unbounded, single tokens made up a gradient of norm 250, at random: its mean over
+    patches on objects pointed away from keeping them at two of three cuts, with the bound at none (32 scenes).
     """
     m = left.clone()
     if m.requires_grad:

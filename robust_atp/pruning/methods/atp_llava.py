@@ -85,7 +85,26 @@ class LearnedThresholds:
 
 
 def atp_llava(weights: str = "", position_policy: str = "original") -> Method:
-    """TODO."""
+    """Cut after layers 4, 14 and 24 of 32, as many tokens as stand above the prompt's own thresholds.
+
+    After a cut layer token i stays if ``S_red(i) > θ_r`` or ``S_spat(i) > θ_s``. ``S_red`` is the mean of two kinds
+    of attention received, from visual tokens and from the text after the image; ``S_spat`` rises with the
+    coarseness of the grid that i stands on; the thresholds are a small network's answer to how the attention is
+    spread. See ``learned_thresholds`` for the formulas, ``phantom.training`` for the loss.
+
+    The nominal budget is the share that stays, mean over the cuts and over prompts: all thresholds are shifted by
+    what reached it on held-out images (``Shift``), 0 at the budget of the training. A single prompt gets what it
+    asks for, and under corruption the mean moves too; the records hold what was realised.
+
+    - ``weights``: file of thresholds trained for the backbone; by default those shipped for the phantoms. Weights
+      for LLaVA-1.5-7B are not public.
+    - ``position_policy`` original | compacted: the paper keeps positions.
+
+    No official code exists, and the paper was not at hand: equations are those that a re-implementation cites. Where
+    they leave a choice, attention is softmax attention received, mean over heads, min-max normalised per prompt
+    (logits, as there, do not fit thresholds within (0, 1)); a token's visual attention is divided by the number of
+    queries that can see it; grids are nested; layers are counted from 1; scores are taken among the tokens left.
+    """
     text("weights", weights)
 
     def install(method: Method, backbone: Backbone) -> Method:
