@@ -64,7 +64,6 @@ def calibrate_spectra(spectra: Sequence[Spectrum], mean_count: float, budget: Sp
     """``calibrate``, of images whose tokens need not be in memory together."""
     if not spectra:
         raise UserError("calibrating tau needs at least one image; got none")
-
     totals = tuple(image.total for image in spectra)
 
     def found(tau: float) -> Calibration:
@@ -101,9 +100,9 @@ def calibrate_all(
             spectra[name].append(Spectrum.of(budget.measured(image), budget))
     found = {}
     for name, budget in budgets.items():
-        mean_count = mean_keep * float(np.mean([image.total for image in spectra[name]]))
+        mean_total = sum(image.total for image in spectra[name]) / max(1, len(spectra[name]))
         try:
-            found[name] = calibrate_spectra(spectra[name], mean_count, budget)
+            found[name] = calibrate_spectra(spectra[name], mean_keep * mean_total, budget)
         except UserError as error:
             raise UserError(f"{name}: {error}") from error
     return found

@@ -90,6 +90,8 @@ def test_a_budget_that_cannot_reach_the_share_is_named():
     images = made_up((5, 6), images=3)[0]
     with pytest.raises(UserError, match="clipped: mean_count must be between 1 and 2; got 3"):
         calibrate_all(images, 0.1, {"raw": SpectralEnergy(), "clipped": SpectralEnergy(k_max=2)})
+    with pytest.raises(UserError, match="raw: calibrating tau needs at least one image"):
+        calibrate_all([], 0.1, {"raw": SpectralEnergy()})
 
 
 def test_deviation_is_that_of_the_sample():
