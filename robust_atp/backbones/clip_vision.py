@@ -9,8 +9,10 @@ from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 
 from robust_atp.backbones.attention import captured_attention, captured_input
+from robust_atp.backbones.flops import TowerShape
 from robust_atp.backbones.joint_space import JointSpace
 from robust_atp.backbones.signals import attention_signals, wanted_attention
+from robust_atp.backbones.thinning import inner_tower
 from robust_atp.errors import UserError
 
 NO_TEXT_TOWER = "name the CLIP model that matches its vision tower with the backbone's option clip"
@@ -48,6 +50,16 @@ class ClipVision:
         side = self.tower.config.image_size // self.tower.config.patch_size
         return side, side
 
+    @property
+    def layers(self) -> Any:
+        """Layers of the tower, the unprojected last ones included."""
+        return inner_tower(self.tower).encoder.layers
+
+    @cached_property
+    def shape(self) -> TowerShape:
+        """What decides the cost of tower and projector; of several projected layers the deepest counts."""
+        return TowerShape.of(self.tower, self.projector, self._projected + 1)
+
     @cached_property
     def joint_space(self) -> JointSpace:
         """CLIP's joint space, loaded when first needed; ``UserError`` if no matching CLIP model is known."""
@@ -59,7 +71,7 @@ class ClipVision:
 
     def recorded(self, signals: frozenset[str], encode: Callable[[], Any]) -> tuple[Any, dict[str, Tensor]]:
         """Call ``encode``, which runs V views through tower and projector, and record the signals [V, …]."""
-        wanted = wanted_attention(signals, self._transformer.encoder.layers, self._projected)
+        wanted = wanted_attention(signals, self.layers, self._projected)
         inputs: dict[str, Tensor] = {}
         with (
             captured_input(self.projector, "tower_features", inputs),
@@ -67,7 +79,7 @@ class ClipVision:
         ):
             output = encode()
         if "joint_patches" in signals:
-            normed = self._transformer.post_layernorm(output.last_hidden_state[:, 1:])
+            normed = inner_tower(self.tower).post_layernorm(output.last_hidden_state[:, 1:])
             found["joint_patches"] = self.joint_space.embed_patches(normed)
         if "tower_features" in signals:
             found |= inputs
@@ -79,14 +91,9 @@ class ClipVision:
         return self.projector(tower_features.to(self._model.dtype))
 
     @property
-    def _transformer(self) -> Any:
-        # Early transformers 5 wraps in a CLIPVisionModel the module that later ones make of it.
-        return getattr(self.tower, "vision_model", self.tower)
-
-    @property
     def _projected(self) -> int:
         """Number of the layer whose output is projected, the deepest if there are several."""
-        layers, chosen = len(self._transformer.encoder.layers), self._model.config.vision_feature_layer
+        layers, chosen = len(self.layers), self._model.config.vision_feature_layer
         deepest = chosen if isinstance(chosen, int) else max(chosen, key=lambda i: i % (layers + 1))
         # hidden_states[0] is the embedding, so hidden_states[i] is the output of layer i - 1.
         return deepest % (layers + 1) - 1

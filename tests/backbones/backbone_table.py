@@ -60,14 +60,17 @@ _NEEDS_CLS = dict.fromkeys(
     "its vision tower has no CLS token",
 )
 
+_NO_CUTS_IN_THE_TOWER = dict.fromkeys(["resize", "heatvit", "heatvit-free"], "run once for an image")
+
 ROWS = [
     Row("llava", tiny_llava),
-    Row("llava_next", tiny_llava_next),
+    Row("llava_next", tiny_llava_next, refused=_NO_CUTS_IN_THE_TOWER),
     Row(
         "llava_next-global",
         tiny_llava_next,
         {"tile_budget": "global"},
-        refused=dict.fromkeys(
+        refused=_NO_CUTS_IN_THE_TOWER
+        | dict.fromkeys(
             ["uniform-grid", "centre-crop", "downsample", "hiprune"], "take tile_budget 'per_tile'"
         ),
     ),
@@ -76,6 +79,8 @@ ROWS = [
         tiny_qwen2_5_vl,
         inputs=by_parts,
         positions=along_three_axes,
-        refused=_NEEDS_CLS | dict.fromkeys(["atp", "cdpruner"], "no space in which to compare"),
+        refused=_NEEDS_CLS
+        | _NO_CUTS_IN_THE_TOWER
+        | dict.fromkeys(["atp", "cdpruner"], "no space in which to compare"),
     ),
 ]

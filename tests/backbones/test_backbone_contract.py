@@ -13,6 +13,7 @@ from robust_atp.backbones.checkpoint import find_checkpoint
 from robust_atp.backbones.dropping import Dropping, Survivors
 from robust_atp.backbones.loading import capabilities
 from robust_atp.backbones.seam import KeptTokens
+from robust_atp.errors import UserError
 from robust_atp.pruning import PRUNERS, build_pruner, keep_indices
 from robust_atp.pruning.budgets import FixedRatio
 from robust_atp.pruning.compatibility import compatibility, refusal
@@ -63,7 +64,9 @@ def ragged(tokens, policy, seed=0):
 def one(kept, q):
     """Question q alone."""
     parts = {f.name: getattr(kept, f.name) for f in fields(KeptTokens)}
-    return KeptTokens(**{n: part if isinstance(part, str) else [part[q]] for n, part in parts.items()})
+    return KeptTokens(
+        **{n: part if isinstance(part, str) or not part else [part[q]] for n, part in parts.items()}
+    )
 
 
 def test_the_config_alone_promises_what_is_loaded(spec, backbone):
@@ -150,7 +153,7 @@ def test_projecting_tower_features_gives_the_features(tokens):
 
 
 @pytest.mark.parametrize("name", PRUNERS.names())
-def test_a_pruner_runs_or_is_refused_with_one_message(row, backbone, tokens, name):
+def test_a_pruner_runs_or_is_refused_with_one_message(row, backbone, images, tokens, name):
     method = build_pruner(name)
     message = refusal(method, backbone.capabilities)
     if name in row.refused:
@@ -160,6 +163,12 @@ def test_a_pruner_runs_or_is_refused_with_one_message(row, backbone, tokens, nam
         assert "\n" not in message
         return
     assert message is None
+    if method.trained:
+        with pytest.raises(UserError, match=f"{name} has no weights for"):
+            method.on(backbone)
+        return
+    if method.tower is not None:
+        tokens = backbone.encode(images, frozenset(), method.thinning(0.4, tokens[0].total, backbone))
     text = backbone.embed_questions(ASKED) if method.needs_text else None
     kept = method.prune(tokens, range(6), text, 0.4, 0, ["k"] * 6)
     ways = method.droppings(tokens, range(6), 0.4, backbone.shape.layers)
@@ -167,7 +176,8 @@ def test_a_pruner_runs_or_is_refused_with_one_message(row, backbone, tokens, nam
     assert all(np.isfinite(answer.first_token_logprob) for answer in answers)
     for q, answer in enumerate(answers):
         fixed = answer.tokens_llm - len(kept.indices[q])
-        assert fixed == (0 if tokens[q].layout is None else len(tokens[q].layout.fixed))
+        made = len(kept.features[q]) - len(kept.indices[q])
+        assert fixed == made + (0 if tokens[q].layout is None else len(tokens[q].layout.fixed))
         left = answer.cuts[-1] if answer.cuts else kept.indices[q]
         if isinstance(method.budget, FixedRatio) or method.inside is not None:
             assert len(left) < kept.totals[q]

@@ -1,4 +1,4 @@
-"""Training shows Flamingo twelve questions in a row on cached features; a study asks one, of Hugging Face's own forward."""
+"""Training shows Flamingo twelve questions in a row on cached features; a study asks one, of the whole model."""
 
 import numpy as np
 import pytest
