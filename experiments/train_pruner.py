@@ -13,10 +13,14 @@ from pathlib import Path
 from robust_atp.backbones.loading import SHIPPED
 from robust_atp.phantom.training.atp_llava import train_atp_llava
 from robust_atp.phantom.training.comparison import compare
+from robust_atp.phantom.training.heatvit import train_heatvit
 from robust_atp.pruning.trained import OwnWeights, save_weights
 
 # Every method with weights of its own: from backbone and checkpoint file to trained weights.
-TRAINERS: dict[str, Callable[[str, Path], OwnWeights]] = {"atp-llava": train_atp_llava}
+TRAINERS: dict[str, Callable[[str, Path], OwnWeights]] = {
+    "atp-llava": train_atp_llava,
+    "heatvit": train_heatvit,
+}
 
 
 def main() -> None:

@@ -12,15 +12,19 @@ from robust_atp.pruning import Method, build_pruner
 from robust_atp.pruning.matching import nominal_keep
 
 BATCH = 20  # scenes
-SHARES = (0.5, 0.35, 0.28)  # of visual tokens, averaged over the decoder's layers
-RIVALS = ("random", "fastv", "pyramiddrop")
+# Against whom a trained pruner stands, at which shares of visual tokens, averaged over the decoder's layers.
+RIVALS = {
+    "atp-llava": (("random", "fastv", "pyramiddrop"), (0.5, 0.35, 0.28)),
+    "heatvit": (("random", "fastervlm", "heatvit-free"), (0.5, 0.25, 0.1, 0.05, 0.03)),
+}
 
 
 def compare(method: str, name: str, weights: Path, scenes: int) -> str:
     """Accuracy at equal budgets as a Markdown table: the method with these weights, its rivals, no pruning."""
     backbone = load_backbone(BackboneSpec(name))
     images = held_out("test", scenes)
-    arms = [(method, {"weights": str(weights)}), *((rival, {}) for rival in RIVALS)]
+    rivals, shares = RIVALS[method]
+    arms = [(method, {"weights": str(weights)}), *((rival, {}) for rival in rivals)]
     unpruned, _, questions = measure(backbone, build_pruner("none"), 1.0, images)
     lines = [
         f"### {method} on {name} ({questions} questions about {scenes} held-out scenes)",
@@ -29,7 +33,7 @@ def compare(method: str, name: str, weights: Path, scenes: int) -> str:
         f"|---|{'---|' * len(arms)}",
         f"| 100 % | {' | '.join([f'{unpruned:.1f} %'] * len(arms))} |",
     ]
-    for share in SHARES:
+    for share in shares:
         cells = []
         for arm, options in arms:
             accuracy, realised, _ = measure(backbone, build_pruner(arm, options).on(backbone), share, images)
@@ -48,9 +52,13 @@ def measure(
         asked = [(row, question) for row, scene in enumerate(some) for question in scene.questions]
         image_of = [row for row, _ in asked]
         questions = [question.text for _, question in asked]
-        tokens = backbone.encode([scene.image for scene in some], method.needs)
-        total = len(tokens[0].features)
+        images = [scene.image for scene in some]
+        tokens = backbone.encode(images, method.needs)
+        total = tokens[0].total
         keep = nominal_keep(method, share, "mean_tokens", total, backbone.shape)
+        thinning = method.thinning(keep, total, backbone)
+        if thinning is not None:
+            tokens = backbone.encode(images, frozenset(), thinning)
         text = backbone.embed_questions(questions) if method.needs_text else None
         keys = [str(some[row].index) for row in image_of]
         kept = method.prune(tokens, image_of, text, keep, 0, keys)
@@ -58,7 +66,7 @@ def measure(
         found = backbone.answer(kept, questions, ways)
         right += [answer.text == question.answer for answer, (_, question) in zip(found, asked, strict=True)]
         spent += [
-            np.mean(answer.tokens_per_layer or len(indices)) / total
-            for answer, indices in zip(found, kept.indices, strict=True)
+            np.mean(answer.tokens_per_layer or len(features)) / total
+            for answer, features in zip(found, kept.features, strict=True)
         ]
     return 100 * float(np.mean(right)), float(np.mean(spent)), len(right)
