@@ -95,7 +95,10 @@ class Watching:
         self._observer = observer
         self._layer = _Idle()
         like, text = scene.tokens.features, scene.shape.text
-        self._watched = [(like.new_ones(1, count + text, like.shape[1]), slice(0, count)) for count in counts]
+        self._watched = [
+            (like.new_ones(1, count + text, like.shape[1]), torch.arange(count, device=like.device))
+            for count in counts
+        ]
 
     def __call__(self) -> None:
         """Watch all layers."""

@@ -164,7 +164,7 @@ def test_a_pruner_runs_or_is_refused_with_one_message(row, backbone, images, tok
         return
     assert message is None
     if method.trained:
-        with pytest.raises(UserError, match=f"{name} has no weights for"):
+        with pytest.raises(UserError, match="has no weights for"):
             method.on(backbone)
         return
     if method.tower is not None:

@@ -11,8 +11,8 @@ import torch
 from transformers import CLIPModel, LlavaForConditionalGeneration
 
 from robust_atp.backbones import BackboneSpec, load_backbone
+from robust_atp.backbones.checkpoint import find_source
 from robust_atp.backbones.dropping import Dropping
-from robust_atp.backbones.loading import find_source
 from robust_atp.backbones.seam import Backbone
 from robust_atp.phantom.split import held_out
 from robust_atp.phantom.training.atp_llava import Objective, fit

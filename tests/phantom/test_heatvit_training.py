@@ -9,8 +9,8 @@ from torch import nn
 from transformers import CLIPModel
 
 from robust_atp.backbones import BackboneSpec, load_backbone
+from robust_atp.backbones.checkpoint import find_source
 from robust_atp.backbones.llava import Llava
-from robust_atp.backbones.loading import find_source
 from robust_atp.backbones.thinning import Thinning, embed_pixels, pass_thinned
 from robust_atp.phantom.training.heatvit import Course, fit, positions
 from robust_atp.phantom.training.lessons import Lessons

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from transformers import CLIPModel, LlavaForConditionalGeneration
 
 from robust_atp.backbones import BackboneSpec, load_backbone
-from robust_atp.backbones.loading import find_source
+from robust_atp.backbones.checkpoint import find_source
 from robust_atp.phantom.split import held_out
 from robust_atp.phantom.training.blocks import answers
 from robust_atp.phantom.training.calibration import calibrate, measurement

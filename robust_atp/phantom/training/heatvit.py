@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from transformers import CLIPModel
 
 from robust_atp.backbones import BackboneSpec, load_backbone
+from robust_atp.backbones.checkpoint import find_source
 from robust_atp.backbones.llava import Llava
-from robust_atp.backbones.loading import find_source
 from robust_atp.backbones.thinning import embed_pixels, inner_tower
 from robust_atp.phantom.training.atp_llava import WORLDS
 from robust_atp.phantom.training.blocks import answers
@@ -75,7 +75,7 @@ class Course:
 
     def __init__(self, backbone: Llava, seed: int, limit: float = 0.3) -> None:
         """Make untrained selectors; ``limit`` is the latency they may leave, as a share of the unpruned model's."""
-        shape = backbone.tower
+        shape = backbone.vision.shape
         depths = InsideTower(()).depths(shape)
         self.llava = backbone.model.requires_grad_(False)
         self.layers = inner_tower(self.llava.model.vision_tower).encoder.layers
