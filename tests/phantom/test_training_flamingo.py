@@ -1,4 +1,4 @@
-"""Training shows Flamingo twelve questions in a row on cached features; a study asks one, of Hugging Face's own forward."""
+"""Training asks Flamingo twelve questions in a row about cached features; a study asks one about an image."""
 
 import numpy as np
 import pytest
