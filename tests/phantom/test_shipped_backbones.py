@@ -13,7 +13,9 @@ from robust_atp.phantom.training.evaluate import Scores, objects_first, random_t
 
 SCENES = held_out("test", 100)
 FEW = SCENES[:30]
-NEUTRAL = ("phantom", "phantom-flamingo")  # trained where the background tells nothing
+# Backbones trained where the background tells nothing, and by how many points keeping the objects is to beat keeping
+# any tokens. Flamingo reads the tower one layer further up, where patches beside an object know more of it.
+NEUTRAL = {"phantom": 8, "phantom-flamingo": 5}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,7 +47,7 @@ def test_the_backbones_differ_in_what_the_background_does_to_them(clean: Scores)
 def test_keeping_the_objects_pays(phantom: Backbone, clean: Scores) -> None:
     oracle = score(phantom, SCENES, objects_first(0.1)).accuracy
     assert oracle >= clean.accuracy - 5
-    assert oracle >= score(phantom, SCENES, random_tokens(0.1)).accuracy + 8
+    assert oracle >= score(phantom, SCENES, random_tokens(0.1)).accuracy + NEUTRAL[phantom.name]
 
 
 @pytest.mark.parametrize(

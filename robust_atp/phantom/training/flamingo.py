@@ -1,7 +1,7 @@
 """Flamingo on the frozen features of CLIP's vision tower.
 
-Of the objects that the resampler is shown, its latents tell the shape by chance (one in six) after 50 steps, of two thirds
-after 250, of 95 % after 500 (running means, measured).
+The resampler's latents tell the shapes of the objects that it is shown by chance (one in six) after 50 steps, two
+thirds of them after 250, 95 % after 500 (running means, measured).
 """
 
 from pathlib import Path
