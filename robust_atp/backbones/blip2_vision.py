@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from robust_atp.backbones.attention import captured_attention
 from robust_atp.backbones.joint_space import JointSpace
-from robust_atp.backbones.resampling import QFormerShape
+from robust_atp.backbones.resampler_flops import QFormerShape
 from robust_atp.backbones.signals import wanted_attention
 from robust_atp.errors import UserError
 
@@ -82,5 +82,5 @@ class Blip2Vision:
     @torch.inference_mode()
     def project(self, queries: Tensor) -> Tensor:
         """Map what leaves the Q-Former, or mixtures of it, [..., C] to what the decoder reads [..., D]."""
-        projection = self._model.language_projection
-        return projection(queries.to(projection.weight.dtype))
+        # Not the projection's own type, which may be quantised.
+        return self._model.language_projection(queries.to(self._model.vision_model.dtype))
