@@ -84,7 +84,11 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
         pa.float64(),
         "log p(yes) - log p(no) at the first answer token; nan where the vocabulary lacks them",
     ),
-    ("prefill_flops", pa.float64(), "floating-point operations of the language model's prefill for this row, and of a resampler in front of it"),
+    (
+        "prefill_flops",
+        pa.float64(),
+        "floating-point operations of the language model's prefill for this row, and of a resampler in front of it",
+    ),
     (
         "seconds_encode",
         pa.float64(),
