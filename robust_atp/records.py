@@ -62,6 +62,11 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
         "(here 24 x 24) comes before the grid of its tiles, both over the whole image; queries stand in one row",
     ),
     (
+        "grid_area",
+        pa.string(),
+        "what of the image the grid lies over: whole, centre (its central square) or padded (the square around it)",
+    ),
+    (
         "object_patches",
         pa.binary(),
         "patches with at least half their area inside an object mask, packed like kept; null without masks",
@@ -81,12 +86,19 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
         "log p(yes) - log p(no) at the first answer token; nan where the vocabulary lacks them",
     ),
     (
+<<<<<<< HEAD
         "encode_flops",
         pa.float64(),
         "floating-point operations of the vision tower, up to the layer that is projected, and of the projector, "
         "for the row's image as its pruner has it encoded; nan where the backbone does not count them",
     ),
     ("prefill_flops", pa.float64(), "floating-point operations of the language model's prefill for this row"),
+=======
+        "prefill_flops",
+        pa.float64(),
+        "floating-point operations of the language model's prefill for this row, and of a resampler in front of it",
+    ),
+>>>>>>> backbones
     (
         "seconds_encode",
         pa.float64(),

@@ -82,5 +82,5 @@ class Blip2Vision:
     @torch.inference_mode()
     def project(self, queries: Tensor) -> Tensor:
         """Map what leaves the Q-Former, or mixtures of it, [..., C] to what the decoder reads [..., D]."""
-        projection = self._model.language_projection
-        return projection(queries.to(projection.weight.dtype))
+        # Not the projection's own type, which may be quantised.
+        return self._model.language_projection(queries.to(self._model.vision_model.dtype))

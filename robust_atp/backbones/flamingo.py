@@ -77,8 +77,13 @@ class Flamingo:
             provides=clip_signals(has_text_tower) if patches else frozenset({"tower_features"}),
             has_text_tower=has_text_tower,
             drops_inside=False,
+            has_grid=patches,
             lacking=lacking
-            | {"joint_patches": NO_TEXT_TOWER if patches else NO_PATCHES, "inside": _CROSS_ATTENDS},
+            | {
+                "joint_patches": NO_TEXT_TOWER if patches else NO_PATCHES,
+                "inside": _CROSS_ATTENDS,
+                "grid": NO_PATCHES,
+            },
         )
 
     @property

@@ -1,5 +1,7 @@
 """Idefics v1 at the seam, against ``generate`` of the same checkpoint and masking emulations without a cache."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -243,11 +245,16 @@ def test_every_pruner_runs_or_is_refused_with_a_reason(backbone, images, name):
             UserError, match="cuts inside the decoder: it looks at the image by cross-attention"
         ):
             method.check(backbone.capabilities)
+<<<<<<< HEAD
     elif method.tower is not None:
         with pytest.raises(UserError, match="that has to be CLIP's, run once for an image"):
             method.check(backbone.capabilities)
     elif backbone.options.prunes == "queries" and method.needs - {"tower_features"}:
         with pytest.raises(UserError, match=r"needs .*: a resampler's queries are no patches of the image"):
+=======
+    elif backbone.options.prunes == "queries" and (method.needs_grid or method.needs - {"tower_features"}):
+        with pytest.raises(UserError, match="a resampler's queries are no patches of the image"):
+>>>>>>> backbones
             method.check(backbone.capabilities)
     else:
         method.check(backbone.capabilities)
@@ -328,6 +335,22 @@ def test_no_questions_no_answers(backbone):
 def test_wrong_options_are_refused(folders, options, resampler, message):
     with pytest.raises(UserError, match=message):
         load_backbone(BackboneSpec(str(folders[resampler]), options=options))
+
+
+@pytest.mark.parametrize(
+    ("source", "matched"),
+    [("HuggingFaceM4/idefics-9b", True), ("HuggingFaceM4/idefics-9b-instruct", False), ("./mine", False)],
+)
+def test_a_text_tower_is_known_where_the_vision_tower_stayed_frozen(source, matched):
+    spec = BackboneSpec(source)
+    found = Flamingo.capabilities_of(source, spec, {"use_resampler": True})
+    assert found.has_text_tower is matched
+    assert ("joint_patches" in found.provides) is matched
+    if not matched:
+        with pytest.raises(UserError, match=r"text tower: name the CLIP model that matches .* option clip"):
+            build_pruner("atp").check(found)
+    named = Flamingo.capabilities_of(source, replace(spec, clip="some/clip"), {"use_resampler": True})
+    assert named.has_text_tower
 
 
 def test_nothing_can_be_dropped_or_observed_inside_the_decoder(backbone, tokens):

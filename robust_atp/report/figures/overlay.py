@@ -25,8 +25,7 @@ def overlay(pictures: Mapping[tuple[str, int], Picture]) -> Figure:
     More than ``_ACROSS`` arms go on below, in another block of rows. ``pictures`` maps (intervention, severity)
     to what ``report.pictures`` recreated; the clean image comes first. Above each tile stand the answer and
     whether it is right, below it κ with the set kept on the clean image.
-    Pictures are shown as the square that CLIP's processor cuts from their middle, or whole where the grid is that
-    of the whole picture. Of an overview and the tiles of a picture, the tiles are shown.
+    Of a picture, the area is shown that the grid lies over; of an overview and tiles, the tiles.
     """
     first = next(iter(pictures.values())).rows
     arms = arms_of(first)
@@ -76,14 +75,14 @@ def _tile(tile: Axes, picture: Picture, arm: Arm, clean: pd.DataFrame) -> None:
     rows, columns = grids[-1]
     tokens = sum(r * c for r, c in grids)
     kept = unpack(row["kept"], tokens)
-    seen = _seen(picture.pixels, grids)
+    seen = _area(picture.pixels, row["grid_area"])
     height, width = (side / max(seen.shape[:2]) for side in seen.shape[:2])
     tile.imshow(seen, extent=(0, width, height, 0))
     veil = np.zeros((rows, columns, 4))
     veil[~kept[tokens - rows * columns :].reshape(rows, columns)] = _VEIL
     tile.imshow(veil, extent=(0, width, height, 0), interpolation="nearest")
     if picture.objects is not None:
-        mask = _seen(picture.objects, grids)
+        mask = _area(picture.objects, row["grid_area"])
         if 0 < mask.sum() < mask.size:
             x, y = ((np.arange(side) + 0.5) / max(mask.shape) for side in mask.shape[::-1])
             tile.contour(x, y, mask, levels=[0.5], colors=_OUTLINE, linewidths=0.9)
@@ -114,15 +113,19 @@ def read_grids(text: str) -> list[tuple[int, int]]:
     return [(int(rows), int(columns)) for rows, columns in sides]
 
 
-def _seen(image: np.ndarray, grids: Sequence[tuple[int, int]]) -> np.ndarray:
-    """What of an image the grid lies over: a square of equally many rows and columns is all that CLIP sees."""
-    rows, columns = grids[-1]
-    if len(grids) > 1 or rows != columns:
-        return image
+def _area(image: np.ndarray, area: str) -> np.ndarray:
+    """Cut an image [H, W, 3] or mask [H, W] to what a grid lies over, or surround it with nothing."""
     height, width = image.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return image[top : top + side, left : left + side]
+    if area == "centre":
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        return image[top : top + side, left : left + side]
+    if area == "padded":
+        side = max(height, width)
+        down, across = side - height, side - width
+        margins = [(down // 2, down - down // 2), (across // 2, across - across // 2), (0, 0)]
+        return np.pad(image, margins[: image.ndim])
+    return image
 
 
 def _plain(text: str) -> str:
