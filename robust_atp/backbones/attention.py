@@ -66,7 +66,7 @@ def captured_input(module: nn.Module, name: str, captured: dict[str, Tensor]) ->
 
 @contextmanager
 def captured_attention(
-    model: PreTrainedModel, wanted: Mapping[str, tuple[nn.Module, Reduction]]
+    model: nn.Module, wanted: Mapping[str, tuple[nn.Module, Reduction]]
 ) -> Iterator[dict[str, Tensor]]:
     """Record, by name, a reduction of the attention inside the given attention modules of ``model``.
 
@@ -90,15 +90,25 @@ def captured_attention(
         return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
 
     implementation = f"captured_{uuid4().hex}"
-    before = model.config._attn_implementation
+    config: Any = model.config
+    before = config._attn_implementation
     AttentionInterface.register(implementation, attention)
     # Without a mask function of the same name transformers drops the padding mask silently.
     AttentionMaskInterface.register(implementation, sdpa_mask)
     try:
-        model.set_attn_implementation(implementation)
+        _switch(model, implementation)
         yield captured
     finally:
-        model.set_attn_implementation(before)
+        _switch(model, before)
         # There is no public way to take a registration back.
         AttentionInterface._global_mapping.pop(implementation)
         AttentionMaskInterface._global_mapping.pop(implementation)
+
+
+def _switch(model: nn.Module, implementation: str) -> None:
+    if isinstance(model, PreTrainedModel):
+        model.set_attn_implementation(implementation)
+    else:
+        # Idefics' vision tower is a bare module; its attention looks into the config at every call.
+        config: Any = model.config
+        config._attn_implementation = implementation

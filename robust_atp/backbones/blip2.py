@@ -1,7 +1,6 @@
 """BLIP-2: vision tower, Q-Former, language model; tokens are dropped before the Q-Former or after it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,33 +18,17 @@ from robust_atp.backbones.language import LanguageModel
 from robust_atp.backbones.loading import BackboneSpec, family_options
 from robust_atp.backbones.pretrained import load_model, load_processor
 from robust_atp.backbones.prompt import IMAGE, Template
-from robust_atp.backbones.resampling import Resampled
+from robust_atp.backbones.resampler_flops import Resampled
+from robust_atp.backbones.resampling import NO_PATCHES, ResamplerOptions, resampled, with_resampler
 from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
 from robust_atp.backbones.settings import Settings
 from robust_atp.backbones.signals import attention_signals
 from robust_atp.backbones.staged import NOT_LLAMA
 from robust_atp.backbones.words import Words
-from robust_atp.errors import UserError, unknown
+from robust_atp.errors import UserError
 
 _PROMPT = "<image>Question: {question} Short answer:"
 _DECODERS = ("opt", "t5")
-_NO_PATCHES = "a Q-Former's queries are no patches of the image: set the backbone's option prunes to patches"
-
-
-@dataclass(frozen=True)
-class Blip2Options:
-    """Options of this family.
-
-    ``prunes``: ``patches`` drops patches before the Q-Former reads them, which makes that cheaper and leaves the
-    language model as many tokens as there are queries; ``queries`` drops the Q-Former's tokens, which have no place
-    in the image, and so shortens the language model's input.
-    """
-
-    prunes: str = "patches"
-
-    def __post_init__(self) -> None:
-        if self.prunes not in ("patches", "queries"):
-            raise unknown("prunes", self.prunes, ("patches", "queries"))
 
 
 class Blip2:
@@ -60,7 +43,7 @@ class Blip2:
         settings = _settings(source, spec)
         self.name = spec.id
         self.revision = revision
-        self.options = family_options(spec, Blip2Options)
+        self.options = family_options(spec, ResamplerOptions)
         self.processor = load_processor(source, spec)
         self.model = load_model(Blip2ForConditionalGeneration, source, spec)
         self.capabilities = self.capabilities_of(source, spec, self.model.config.to_dict())
@@ -79,7 +62,7 @@ class Blip2:
     @classmethod
     def capabilities_of(cls, source: str, spec: BackboneSpec, config: Mapping[str, Any]) -> Capabilities:
         """Say what the checkpoint will offer, from its ``config.json``: no weights are loaded."""
-        options = family_options(spec, Blip2Options)
+        options = family_options(spec, ResamplerOptions)
         text_config: Any = Blip2Config.from_dict(dict(config)).text_config
         decoder = text_config.model_type
         if decoder not in _DECODERS:
@@ -90,7 +73,7 @@ class Blip2:
         has_text_tower = patches and _settings(source, spec).clip is not None
         signals = attention_signals() if patches else frozenset()
         joint = {"joint_patches"} if has_text_tower else set()
-        lacking = {signal.partition(":")[0]: _NO_PATCHES for signal in attention_signals()}
+        lacking = {signal.partition(":")[0]: NO_PATCHES for signal in attention_signals()}
         return Capabilities(
             name=spec.id,
             provides=signals | joint | {"tower_features"},
@@ -99,7 +82,7 @@ class Blip2:
             keeps_positions=patches or decoder == "opt",
             lacking=lacking
             | {
-                "joint_patches": NO_TEXT_TOWER if patches else _NO_PATCHES,
+                "joint_patches": NO_TEXT_TOWER if patches else NO_PATCHES,
                 "inside": NOT_LLAMA,
                 "original": "T5 counts positions itself, without gaps; use compacted",
             },
@@ -163,18 +146,12 @@ class Blip2:
         """
         if dropping is not None:
             raise UserError(f"backbone '{self.name}' drops no tokens inside its decoder: {NOT_LLAMA}")
-        entering = self._resampled(kept) if self.prunes_patches else kept
+        entering = resampled(kept, self._read) if self.prunes_patches else kept
         answers = self.language.answer(entering, questions)
         patches = self.vision.grid[0] * self.vision.grid[1]
-        read = [len(indices) if self.prunes_patches else patches for indices in kept.indices]
-        return [
-            replace(
-                answer,
-                prefill_flops=answer.prefill_flops + self.vision.resampler.flops(number + 1),
-                tokens_llm=len(entered),
-            )
-            for answer, number, entered in zip(answers, read, entering.indices, strict=True)
-        ]
+        # The CLS token is read whatever is pruned.
+        read = [1 + (len(indices) if self.prunes_patches else patches) for indices in kept.indices]
+        return with_resampler(answers, entering, self.vision.resampler, read)
 
     def text_to_vision(self, kept: KeptTokens, questions: Sequence[str]) -> list[Tensor]:
         """Not offered: ``UserError``."""
@@ -192,26 +169,9 @@ class Blip2:
         resized = resized_size(size, dict(processor.size)) if processor.do_resize else size
         return object_patches(mask, resized, resized, self.vision.grid)
 
-    def _resampled(self, kept: KeptTokens) -> KeptTokens:
-        """What enters the language model for Q questions: the queries' tokens, the same for the same patches."""
-        number: dict[tuple[int, int], int] = {}
-        sets: list[Tensor] = []
-        rows = []
-        for features, beside in zip(kept.features, kept.off_grid, strict=True):
-            row = number.setdefault((id(features), id(beside)), len(sets))
-            if row == len(sets):
-                assert beside is not None
-                sets.append(torch.cat([beside, features]))
-            rows.append(row)
-        projected = [self.vision.project(queries) for queries in self.vision.ask_queries(sets)]
-        places = torch.arange(self.vision.resampler.latents)
-        return KeptTokens(
-            [projected[row] for row in rows],
-            [places] * len(rows),
-            [len(places)] * len(rows),
-            kept.position_policy,
-            [None] * len(rows),
-        )
+    def _read(self, sets: Sequence[Tensor]) -> list[Tensor]:
+        """Projected queries [queries, D] of B sets of tokens [n_b, C]."""
+        return [self.vision.project(queries) for queries in self.vision.ask_queries(sets)]
 
     def _check_placeholders(self) -> str:
         """Spelling of the image's placeholder; ``UserError`` if configuration, processor and tokenizer disagree.

@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from robust_atp.backbones.attention import captured_attention
 from robust_atp.backbones.joint_space import JointSpace
-from robust_atp.backbones.resampling import QFormerShape
+from robust_atp.backbones.resampler_flops import QFormerShape
 from robust_atp.backbones.signals import wanted_attention
 from robust_atp.errors import UserError
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from robust_atp.errors import UserError, nearest
 
-SHIPPED = ("phantom", "phantom-shortcut", "phantom-blip2")
+SHIPPED = ("phantom", "phantom-shortcut", "phantom-blip2", "phantom-flamingo")
 
 # Files that decide what a checkpoint answers; a model card does not.
 _CONTENT_SUFFIXES = {".safetensors", ".bin", ".json", ".jinja", ".txt", ".model"}

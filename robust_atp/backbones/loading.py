@@ -66,6 +66,7 @@ FAMILIES: Registry[Family] = Registry(
     "backbone model_type",
     {
         "blip-2": "robust_atp.backbones.blip2:Blip2",
+        "idefics": "robust_atp.backbones.flamingo:Flamingo",
         "llava": "robust_atp.backbones.llava:Llava",
         "llava_next": "robust_atp.backbones.llava_next:LlavaNext",
         "qwen2_5_vl": "robust_atp.backbones.qwen2_5_vl:Qwen2_5_VL",

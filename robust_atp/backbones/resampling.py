@@ -1,81 +1,64 @@
-"""Prefill cost where a resampler stands between the visual tokens and the decoder."""
+"""What backbones with a resampler between vision tower and language model share."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from robust_atp.backbones.flops import PrefillShape, linear_weights
+import torch
+from torch import Tensor
 
+from robust_atp.backbones.resampler_flops import ResamplerCost
+from robust_atp.backbones.seam import Answer, KeptTokens
+from robust_atp.errors import unknown
 
-class ResamplerCost(Protocol):
-    """A resampler, which hands the same number of tokens to the decoder whatever it reads."""
-
-    @property
-    def latents(self) -> int:
-        """Tokens that it hands on."""
-
-    def flops(self, tokens: float) -> float:
-        """Floating-point operations when it reads ``tokens`` visual tokens, counted as ``PrefillShape`` says."""
+NO_PATCHES = "a resampler's queries are no patches of the image: set the backbone's option prunes to patches"
 
 
 @dataclass(frozen=True)
-class Resampled:
-    """What visual tokens cost that are pruned before a resampler: fewer of them make the resampler cheaper only."""
+class ResamplerOptions:
+    """Options of backbones with a resampler.
 
-    resampler: ResamplerCost
-    decoder: PrefillShape
-    beside: int = 0
-    """Tokens that the resampler reads whatever is pruned: a CLS token."""
+    ``prunes``: ``patches`` drops patches before the resampler reads them, which makes that cheaper and leaves the
+    language model as many tokens as there are queries; ``queries`` drops the resampler's tokens, which have no place
+    in the image, and so leaves the language model fewer.
+    """
 
-    @property
-    def layers(self) -> int:
-        """Layers of the decoder."""
-        return self.decoder.layers
+    prunes: str = "patches"
 
-    def flops(self, tokens_per_layer: Sequence[float]) -> float:
-        """Operations of resampler and decoder, without text, when ``tokens_per_layer[0]`` visual tokens are kept."""
-        decoder = self.decoder.flops([self.resampler.latents] * self.layers)
-        return self.resampler.flops(tokens_per_layer[0] + self.beside) + decoder
+    def __post_init__(self) -> None:
+        if self.prunes not in ("patches", "queries"):
+            raise unknown("prunes", self.prunes, ("patches", "queries"))
 
 
-@dataclass(frozen=True)
-class QFormerShape:
-    """What decides the cost of BLIP-2's Q-Former: queries attend to themselves, in some layers to what it reads too."""
+def resampled(kept: KeptTokens, read: Callable[[Sequence[Tensor]], Sequence[Tensor]]) -> KeptTokens:
+    """What a resampler makes of what is kept for Q questions: all that enters the language model.
 
-    latents: int
-    layers: int
-    cross_layers: int
-    latent_weights: int
-    """Weights of all linear maps, over all layers, that queries pass through."""
-    read_weights: int
-    """Those that what is read passes through: keys and values of cross-attention."""
-    attention: int
-    """heads × head_dim"""
+    ``read`` maps B sets of tokens [n_b, C], those off the grid first, to B × [queries, D]. Questions that hold the
+    very same tensor objects share a set, and its queries.
+    """
+    number: dict[tuple[int, int], int] = {}
+    sets: list[Tensor] = []
+    rows = []
+    for features, beside in zip(kept.features, kept.off_grid, strict=True):
+        row = number.setdefault((id(features), id(beside)), len(sets))
+        if row == len(sets):
+            sets.append(features if beside is None else torch.cat([beside, features]))
+        rows.append(row)
+    queries = read(sets)
+    places = [torch.arange(len(made)) for made in queries]
+    return KeptTokens(
+        [queries[row] for row in rows],
+        [places[row] for row in rows],
+        [len(places[row]) for row in rows],
+        kept.position_policy,
+        [None] * len(rows),
+    )
 
-    @classmethod
-    def of(cls, qformer: Any, latents: int) -> "QFormerShape":
-        """Read the shape off a ``Blip2QFormerModel``."""
-        layers = list(qformer.encoder.layer)
-        crossing = [layer.crossattention for layer in layers if layer.has_cross_attention]
-        read = linear_weights(
-            part for cross in crossing for part in (cross.attention.key, cross.attention.value)
-        )
-        own = [
-            part
-            for layer in layers
-            for part in (layer.attention, layer.intermediate_query, layer.output_query)
-        ]
-        return cls(
-            latents=latents,
-            layers=len(layers),
-            cross_layers=len(crossing),
-            latent_weights=linear_weights([*own, *crossing]) - read,
-            read_weights=read,
-            attention=qformer.config.hidden_size,
-        )
 
-    def flops(self, tokens: float) -> float:
-        """``2 m W_latent + 2 n W_read + 4 m² a L + 4 m n a L_cross`` for m latents that read n tokens."""
-        linear = 2.0 * self.latents * self.latent_weights + 2.0 * tokens * self.read_weights
-        attended = self.latents * self.layers + tokens * self.cross_layers
-        return linear + 4.0 * self.latents * attended * self.attention
+def with_resampler(
+    answers: Sequence[Answer], entered: KeptTokens, resampler: ResamplerCost, read: Sequence[int]
+) -> list[Answer]:
+    """Answers to Q questions with the cost of a resampler that read so many tokens, and with what entered after it."""
+    return [
+        replace(answer, prefill_flops=answer.prefill_flops + resampler.flops(count), tokens_llm=len(indices))
+        for answer, count, indices in zip(answers, read, entered.indices, strict=True)
+    ]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from robust_atp.backbones.flops import PrefillShape
-from robust_atp.backbones.resampling import Resampled
+from robust_atp.backbones.resampler_flops import Resampled
 from robust_atp.errors import UserError
 
 if TYPE_CHECKING:

@@ -103,8 +103,8 @@ def test_a_backbone_that_hands_on_its_class_token_is_refused(tiny_llava_folder, 
 
 
 def test_registered_names():
-    assert SHIPPED == ("phantom", "phantom-shortcut", "phantom-blip2")
-    assert {"blip-2", "llava"} <= set(FAMILIES.names())
+    assert SHIPPED == ("phantom", "phantom-shortcut", "phantom-blip2", "phantom-flamingo")
+    assert {"blip-2", "idefics", "llava"} <= set(FAMILIES.names())
 
 
 @pytest.fixture

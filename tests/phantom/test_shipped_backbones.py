@@ -12,8 +12,9 @@ from robust_atp.phantom.split import HeldOutScene, held_out
 from robust_atp.phantom.training.evaluate import Scores, objects_first, random_tokens, score
 
 # Trained where the background tells nothing. Of each: a share of tokens at which objects before others is better
-# than any tokens, and by how many points at least. BLIP-2's CLS token, which is never dropped, knows much by itself.
-NEUTRAL = {"phantom": (0.1, 8), "phantom-blip2": (0.05, 4)}
+# than any tokens, and by how many points at least. The CLS token, which BLIP-2 and Flamingo never drop, knows much by
+# itself: beside one patch of background it lets Flamingo answer 76 % of the questions, that patch alone 51 %.
+NEUTRAL = {"phantom": (0.1, 8), "phantom-blip2": (0.05, 4), "phantom-flamingo": (0.05, 8)}
 
 SCENES = held_out("test", 100)
 FEW = SCENES[:30]

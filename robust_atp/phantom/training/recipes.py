@@ -7,9 +7,10 @@ from typing import Protocol
 
 from transformers import CLIPModel, PreTrainedModel, ProcessorMixin
 
-from robust_atp.phantom import blip2, llava
+from robust_atp.phantom import blip2, flamingo, llava
 from robust_atp.phantom.model import save_backbone
 from robust_atp.phantom.training.blip2 import train_blip2
+from robust_atp.phantom.training.flamingo import train_flamingo
 from robust_atp.phantom.training.llava import train_llava
 
 
@@ -42,4 +43,5 @@ RECIPES = {
     # 500 steps the aligned-minus-conflict gap was down to 29 points. So training stops early.
     "phantom-shortcut": Recipe("shortcut", 300, train_llava, llava.build_processor, llava.PROMPT),
     "phantom-blip2": Recipe("neutral", 2000, train_blip2, blip2.build_processor, blip2.PROMPT),
+    "phantom-flamingo": Recipe("neutral", 800, train_flamingo, flamingo.build_processor, flamingo.PROMPT),
 }
