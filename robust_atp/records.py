@@ -61,6 +61,11 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
         "(here 24 x 24) comes before the grid of its tiles, both over the whole image; queries stand in one row",
     ),
     (
+        "grid_area",
+        pa.string(),
+        "what of the image the grid lies over: whole, centre (its central square) or padded (the square around it)",
+    ),
+    (
         "object_patches",
         pa.binary(),
         "patches with at least half their area inside an object mask, packed like kept; null without masks",

@@ -115,6 +115,7 @@ class Llava:
                 self.vision.grid,
                 {name: signal[row] for name, signal in found.items()},
                 self.vision.project,
+                area=self._area,
             )
             for row, features in enumerate(output.pooler_output)
         ]
@@ -144,6 +145,12 @@ class Llava:
         crop = processor.crop_size
         cropped = (crop["height"], crop["width"]) if processor.do_center_crop else resized
         return object_patches(mask, resized, cropped, self.vision.grid)
+
+    @property
+    def _area(self) -> str:
+        if self.options.preprocessing == "pad":
+            return "padded"
+        return "centre" if self.processor.image_processor.do_center_crop else "whole"
 
 
 def _known_clip(source: str) -> str | None:

@@ -93,7 +93,7 @@ class Qwen2_5_VL:
         family_options(spec, Qwen2_5_VLOptions)
         if spec.clip is not None:
             raise UserError(f"backbone '{spec.id}' takes no option clip: {_NO_TEXT_TOWER}")
-        parsed = Qwen2_5_VLConfig.from_dict(dict(config))
+        parsed: Any = Qwen2_5_VLConfig.from_dict(dict(config))
         return Capabilities(
             name=spec.id,
             provides=windowed_signals(parsed.vision_config),

@@ -70,6 +70,8 @@ class VisionTokens:
     """Tokens beside those of the grid, which no pruner drops [M, D]: the CLS token that a Q-Former reads."""
     kind: str = "patches"
     """``patches`` of the image, or ``queries`` of a resampler, whose grid is one row and no place in the image."""
+    area: str = "whole"
+    """What the grid lies over: the ``whole`` image, its ``centre`` square, or the ``padded`` square around it."""
     overview: tuple[int, int] | None = None
     views: tuple[View, ...] = ()  # a partition of the N; empty: all of them are one view
     layout: Layout | None = None

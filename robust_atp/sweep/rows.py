@@ -73,6 +73,7 @@ def table(
             "image_hash": hashed,
             "object_patches": patches,
             "grid": "+".join(f"{height}x{width}" for height, width in seen.grids),
+            "grid_area": seen.area,
             "prunes": seen.kind,
         }
         for hashed, patches, seen in zip(hashes, objects, tokens, strict=True)
