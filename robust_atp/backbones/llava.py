@@ -10,15 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
-from robust_atp.backbones.attention import (
-    Reduction,
-    attention_of_first_token,
-    attention_received,
-    captured_attention,
-    captured_input,
-    keys_of_patches,
-    single_head_attention_of_first_token,
-)
+from robust_atp.backbones.attention import REDUCTIONS, Reduction, captured_attention, captured_input
 from robust_atp.backbones.branching import decode_dropping
 from robust_atp.backbones.dropping import Dropping
 from robust_atp.backbones.flops import DecoderShape, TowerShape
@@ -29,18 +21,12 @@ from robust_atp.backbones.layout import distinct_prompts, passes, prompt_batch, 
 from robust_atp.backbones.loading import BackboneSpec
 from robust_atp.backbones.profile import text_to_vision
 from robust_atp.backbones.prompt import PromptTokens, first_token_ids, tokenize_prompts
-from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
+from robust_atp.backbones.seam import Answer, KeptTokens, Thinned, VisionTokens
 from robust_atp.backbones.settings import Settings
+from robust_atp.backbones.shrinking import Shrinking
 from robust_atp.backbones.staged import is_llama_family
 from robust_atp.backbones.thinning import Thinning, embed_pixels, inner_tower, pass_thinned
 from robust_atp.errors import UserError
-
-_REDUCTIONS: dict[str, Reduction] = {
-    "cls_attention": attention_of_first_token,
-    "single_head_cls_attention": single_head_attention_of_first_token,
-    "received_attention": attention_received,
-    "keys": keys_of_patches,
-}
 
 _LAYERS = ("projected", "last", *(f"{eighth}/8" for eighth in range(1, 8)))
 
@@ -91,7 +77,7 @@ class Llava:
     @property
     def provides(self) -> frozenset[str]:
         """Names of the signals that ``encode`` can compute."""
-        attention = {f"{kind}:{layer}" for kind in _REDUCTIONS for layer in _LAYERS}
+        attention = {f"{kind}:{layer}" for kind in REDUCTIONS for layer in _LAYERS}
         joint = {"joint_patches"} if self.has_text_tower else set[str]()
         return frozenset(attention | joint | {"tower_features"})
 
@@ -121,7 +107,7 @@ class Llava:
         self,
         images: Sequence[np.ndarray],
         signals: frozenset[str] = frozenset(),
-        thinning: Thinning | None = None,
+        thinning: Thinning | Shrinking | None = None,
     ) -> list[VisionTokens]:
         """Run preprocessing, vision tower and projector on B uint8 RGB images of any size."""
         unknown = sorted(signals - self.provides)
@@ -130,11 +116,11 @@ class Llava:
         pixels = self.processor.image_processor(
             list(images), input_data_format="channels_last", return_tensors="pt"
         )["pixel_values"].to(self._device, self._dtype)  # [B, 3, H, W]
-        return (
-            self._encode_whole(pixels, signals)
-            if thinning is None
-            else self._encode_thinned(pixels, thinning)
-        )
+        if isinstance(thinning, Shrinking):
+            return self._encode_shrunk(pixels, thinning)
+        if thinning is not None:
+            return self._encode_thinned(pixels, thinning)
+        return self._encode_whole(pixels, signals)
 
     def _encode_whole(self, pixels: Tensor, signals: frozenset[str]) -> list[VisionTokens]:
         wanted = {signal: self._attention(signal) for signal in sorted(signals) if ":" in signal}
@@ -174,6 +160,18 @@ class Llava:
             VisionTokens(own, self._grid, thinned=what, encode_flops=flops)
             for own, what in zip(features, thinned, strict=True)
         ]
+
+    def _encode_shrunk(self, pixels: Tensor, shrinking: Shrinking) -> list[VisionTokens]:
+        shape = self._tower_shape
+        hidden = embed_pixels(self._tower, shrinking.shrink(pixels, self._tower.config.patch_size))
+        for layer in inner_tower(self._tower).encoder.layers[: shape.layers]:
+            hidden = layer(hidden, None)
+        features = self._projector(hidden[:, 1:])  # [B, K, D]
+        tokens_per_layer = [1 + shrinking.count] * shape.layers
+        flops = replace(shape, patches=shrinking.count).flops(tokens_per_layer, shrinking.count)
+        places = shrinking.places(self._grid).to(features.device)
+        shrunk = Thinned((places,), places[:0], shape.patches)
+        return [VisionTokens(own, self._grid, thinned=shrunk, encode_flops=flops) for own in features]
 
     @torch.inference_mode()
     def embed_questions(self, questions: Sequence[str]) -> Tensor:
@@ -269,7 +267,7 @@ class Llava:
         elif layer != "last":
             # Published layer numbers are those of 24 layers; a shallower tower has its own at the same depth.
             index = max(1, int(int(layer[0]) / 8 * len(layers) + 0.5)) - 1
-        return layers[index].self_attn, _REDUCTIONS[kind]
+        return layers[index].self_attn, REDUCTIONS[kind]
 
     def _answer_dropping(
         self, kept: KeptTokens, questions: Sequence[str], dropping: Sequence[Dropping]

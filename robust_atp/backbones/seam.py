@@ -12,6 +12,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from robust_atp.backbones.dropping import Dropping
     from robust_atp.backbones.flops import DecoderShape, TowerShape
+    from robust_atp.backbones.shrinking import Shrinking
     from robust_atp.backbones.thinning import Thinning
 
 
@@ -133,11 +134,12 @@ class Backbone(Protocol):
         self,
         images: Sequence[np.ndarray],
         signals: frozenset[str],
-        thinning: "Thinning | None" = None,
+        thinning: "Thinning | Shrinking | None" = None,
     ) -> list[VisionTokens]:
         """Run preprocessing, vision tower and projector on B uint8 RGB images of any size.
 
-        With ``thinning``, patches leave on the way through the tower, and no signals are computed.
+        With ``thinning``, patches leave on the way through the tower, or fewer of them enter it, and no signals
+        are computed.
         """
 
     def embed_questions(self, questions: Sequence[str]) -> Tensor:

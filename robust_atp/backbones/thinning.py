@@ -108,9 +108,9 @@ def inner_tower(tower: nn.Module) -> Any:
 
 
 def embed_pixels(tower: nn.Module, pixels: Tensor) -> Tensor:
-    """What enters a CLIP tower's first layer [B, 1 + N, D]."""
+    """What enters a CLIP tower's first layer [B, 1 + N, D]; positions are interpolated for images of another size."""
     inner = inner_tower(tower)
-    return inner.pre_layrnorm(inner.embeddings(pixels))
+    return inner.pre_layrnorm(inner.embeddings(pixels, interpolate_pos_encoding=True))
 
 
 class _Image:

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from robust_atp.backbones.seam import KeptTokens, VisionTokens
-from robust_atp.pruning.budgets import FixedRatio
 
 
 def keep_indices(
@@ -47,15 +46,15 @@ def keep_indices(
 
 
 def keep_thinned(
-    tokens: Sequence[VisionTokens], keeps: Sequence[float], position_policy: str, image_of: Sequence[int]
+    tokens: Sequence[VisionTokens], counts: Sequence[int], position_policy: str, image_of: Sequence[int]
 ) -> KeptTokens:
-    """Keep all that left a vision tower which thinned the images, ``FixedRatio`` of the shares ``keeps`` [B].
+    """Keep all that left a vision tower which thinned the images, ``counts`` [B] tokens.
 
     Question q sees image ``image_of[q]``. ``ValueError`` if another number left it, or values are not finite.
     """
     indices = {}
     for image in set(image_of):
-        own, count = tokens[image], FixedRatio.count(keeps[image], tokens[image].total)
+        own, count = tokens[image], counts[image]
         if len(own.features) != count:
             raise ValueError(
                 f"image {image}: {len(own.features)} tokens left the vision tower and {count} were asked for: "

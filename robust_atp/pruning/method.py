@@ -7,6 +7,7 @@ from torch import Tensor
 
 from robust_atp.backbones.dropping import Dropping
 from robust_atp.backbones.seam import Backbone, KeptTokens, VisionTokens
+from robust_atp.backbones.shrinking import Shrinking
 from robust_atp.backbones.thinning import Thinning
 from robust_atp.errors import UserError
 from robust_atp.pruning.budgets import Budget, FixedRatio
@@ -16,7 +17,7 @@ from robust_atp.pruning.merging import Merging
 from robust_atp.pruning.options import POSITION_POLICIES, one_of
 from robust_atp.pruning.scores import Sample, Score
 from robust_atp.pruning.selection import Selection, top_k
-from robust_atp.pruning.tower import InsideTower
+from robust_atp.pruning.tower import TowerPlan
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Method:
     paper: str = ""
     placement: str = "before the language model"
     inside: InsideDecoder | None = None
-    tower: InsideTower | None = None
+    tower: TowerPlan | None = None
     install: "Callable[[Method, Backbone], Method] | None" = None
 
     def __post_init__(self) -> None:
@@ -88,7 +89,7 @@ class Method:
             raise UserError(f"{who} cuts inside the decoder, which has to be one of the Llama family")
         if self.tower is not None and backbone.tower is None:
             raise UserError(
-                f"{who} cuts inside the vision tower, which has to be CLIP's, run once for an image, "
+                f"{who} cuts {self.placement}: that has to be CLIP's, run once for an image, "
                 "with one layer that is projected"
             )
 
@@ -110,7 +111,8 @@ class Method:
         """
         keeps = _of_each(keep, len(tokens))
         if self.tower is not None:
-            return keep_thinned(tokens, keeps, self.position_policy, image_of)
+            counts = [self.tower.count(k, image.total) for k, image in zip(keeps, tokens, strict=True)]
+            return keep_thinned(tokens, counts, self.position_policy, image_of)
         reduced: dict[tuple, tuple[Tensor, Tensor]] = {}
         results = []
         for question, (image, key) in enumerate(zip(image_of, keys, strict=True)):
@@ -153,7 +155,7 @@ class Method:
         }
         return [way for image in image_of if (way := of_image[image]) is not None]
 
-    def thinning(self, keep: float, total: int, backbone: Backbone) -> Thinning | None:
+    def thinning(self, keep: float, total: int, backbone: Backbone) -> Thinning | Shrinking | None:
         """How ``total`` patches become fewer inside a backbone's vision tower at budget ``keep``; None: not at all."""
         if self.tower is None or backbone.tower is None:
             return None

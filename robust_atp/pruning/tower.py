@@ -1,8 +1,10 @@
 """Where inside the vision tower a method cuts, how much stays after each cut, and by what rules."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from robust_atp.backbones.flops import TowerShape
+from robust_atp.backbones.shrinking import Shrinking
 from robust_atp.backbones.thinning import Thinning, TowerRule
 from robust_atp.pruning.budgets import FixedRatio, rounded
 from robust_atp.pruning.inside import cuts_at
@@ -10,6 +12,20 @@ from robust_atp.pruning.options import one_of
 
 # What becomes of dropped patches: one token that goes on to the projector, one that lives in the tower, nothing.
 PACKAGES = ("projected", "inside", "none")
+
+
+class TowerPlan(Protocol):
+    """How a method makes the vision tower leave fewer tokens."""
+
+    @property
+    def placement(self) -> str:
+        """Where it cuts, in words."""
+
+    def count(self, keep: float, total: int) -> int:
+        """Tokens that leave the tower at budget ``keep``."""
+
+    def thinning(self, keep: float, total: int, tower: TowerShape) -> Thinning | Shrinking | None:
+        """What ``Backbone.encode`` is to be given; None if all N patches stay."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +60,10 @@ class InsideTower:
         """
         cuts = cuts_at(self.after, self.published_layers, tower.depth)
         return tuple(min(depth, tower.layers) for depth in cuts)
+
+    def count(self, keep: float, total: int) -> int:
+        """K = max(1, round(keep · N)), a projected package included."""
+        return FixedRatio.count(keep, total)
 
     def thinning(self, keep: float, total: int, tower: TowerShape) -> Thinning | None:
         """How K = round(keep · N) tokens come to leave the tower; None if all N do.

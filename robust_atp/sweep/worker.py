@@ -12,6 +12,7 @@ from torch import Tensor
 
 from robust_atp.backbones.dropping import Dropping
 from robust_atp.backbones.seam import KeptTokens, VisionTokens
+from robust_atp.backbones.shrinking import Shrinking
 from robust_atp.backbones.thinning import Thinning
 from robust_atp.data import Dataset
 from robust_atp.interventions import intervene
@@ -113,7 +114,7 @@ class Worker:
             image_id=image_id,
         )
 
-    def _encode(self, images: Sequence[np.ndarray], thinning: Thinning | None) -> Encoded:
+    def _encode(self, images: Sequence[np.ndarray], thinning: Thinning | Shrinking | None) -> Encoded:
         start = perf_counter()
         if thinning is None:
             tokens = self._backbone.encode(images, self._signals)

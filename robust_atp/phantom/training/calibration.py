@@ -21,17 +21,17 @@ Shares = tuple[float, ...]  # of visual tokens, one for each cut
 def calibrate(shares_at: Callable[[float], Shares]) -> Shift:
     """Follow mean shares from offset 1, where one token stays, down to -1, where all do.
 
-    Each of ``ROWS`` measurements is made half-way between the two neighbours whose overall shares differ by the
-    largest factor. Where shares do not rise from row to row (later cuts see other tokens when earlier ones let more
-    pass), rows are left out.
+    Each of ``ROWS`` measurements is made half-way between the two neighbours that are furthest apart in the square
+    root of the overall share: small budgets are the interesting ones. Where shares do not rise from row to row
+    (later cuts see other tokens when earlier ones let more pass), rows are left out.
     """
     measured = {offset: shares_at(offset) for offset in (1.0, 0.0, -1.0)}
     while len(measured) < ROWS:
-        factors = {
-            (low + high) / 2: math.log(sum(measured[low]) / sum(measured[high]))
+        gaps = {
+            (low + high) / 2: math.sqrt(sum(measured[low])) - math.sqrt(sum(measured[high]))
             for low, high in pairwise(sorted(measured))
         }
-        middle = max(factors, key=lambda offset: factors[offset])
+        middle = max(gaps, key=lambda offset: gaps[offset])
         measured[middle] = shares_at(middle)
     rows: list[float] = []
     for offset in sorted(measured, reverse=True):

@@ -37,8 +37,8 @@ def compare(method: str, name: str, weights: Path, scenes: int) -> str:
         cells = []
         for arm, options in arms:
             accuracy, realised, _ = measure(backbone, build_pruner(arm, options).on(backbone), share, images)
-            cells.append(f"{accuracy:.1f} % at {realised:.1%}")
-        lines.append(f"| {share:.0%} | {' | '.join(cells)} |")
+            cells.append(f"{accuracy:.1f} % at {100 * realised:.1f} %")
+        lines.append(f"| {100 * share:.0f} % | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
