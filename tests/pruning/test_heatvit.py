@@ -234,7 +234,7 @@ def test_without_weights_it_cannot_prune(tiny_backbone):
 
 
 def test_each_cut_has_the_selector_that_was_trained_for_it(tiny_backbone, ready):
-    tensors = heatvit(tiny_backbone.tower)
+    tensors = heatvit(tiny_backbone)
     method = ready("heatvit")
     plan = method.thinning(0.3, 16, tiny_backbone)
     assert [depth for depth, _ in plan.cuts] == [1, 2]

@@ -73,7 +73,8 @@ class Course:
 
     def __init__(self, backbone: Llava, seed: int, limit: float = 0.3) -> None:
         """Make untrained selectors; ``limit`` is the latency they may leave, as a share of the unpruned model's."""
-        shape = backbone._tower_shape
+        shape = backbone.tower
+        assert shape is not None  # a phantom's
         depths = InsideTower(()).depths(shape)
         self.llava = backbone.model.requires_grad_(False)
         self.layers = inner_tower(self.llava.model.vision_tower).encoder.layers
