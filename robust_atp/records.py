@@ -86,19 +86,16 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
         "log p(yes) - log p(no) at the first answer token; nan where the vocabulary lacks them",
     ),
     (
-<<<<<<< HEAD
         "encode_flops",
         pa.float64(),
         "floating-point operations of the vision tower, up to the layer that is projected, and of the projector, "
         "for the row's image as its pruner has it encoded; nan where the backbone does not count them",
     ),
-    ("prefill_flops", pa.float64(), "floating-point operations of the language model's prefill for this row"),
-=======
+    (
         "prefill_flops",
         pa.float64(),
         "floating-point operations of the language model's prefill for this row, and of a resampler in front of it",
     ),
->>>>>>> backbones
     (
         "seconds_encode",
         pa.float64(),

@@ -130,11 +130,8 @@ class Llava:
                 self.vision.grid,
                 {name: signal[row] for name, signal in found.items()},
                 self.vision.project,
-<<<<<<< HEAD
-                encode_flops=flops,
-=======
                 area=self._area,
->>>>>>> backbones
+                encode_flops=flops,
             )
             for row, features in enumerate(output.pooler_output)
         ]

@@ -63,17 +63,9 @@ def ragged(tokens, policy, seed=0):
 
 def one(kept, q):
     """Question q alone."""
-<<<<<<< HEAD
-    parts = {f.name: getattr(kept, f.name) for f in fields(KeptTokens)}
-    return KeptTokens(
-        **{n: part if isinstance(part, str) or not part else [part[q]] for n, part in parts.items()}
-    )
-=======
-    features, indices, totals, off_grid, layouts = (
-        [part[q]] for part in (kept.features, kept.indices, kept.totals, kept.off_grid, kept.layouts)
-    )
+    parts = (kept.features, kept.indices, kept.totals, kept.off_grid, kept.layouts)
+    features, indices, totals, off_grid, layouts = ([part[q]] for part in parts)
     return KeptTokens(features, indices, totals, kept.position_policy, off_grid, layouts)
->>>>>>> backbones
 
 
 def test_the_config_alone_promises_what_is_loaded(spec, backbone):

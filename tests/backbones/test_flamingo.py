@@ -245,16 +245,11 @@ def test_every_pruner_runs_or_is_refused_with_a_reason(backbone, images, name):
             UserError, match="cuts inside the decoder: it looks at the image by cross-attention"
         ):
             method.check(backbone.capabilities)
-<<<<<<< HEAD
     elif method.tower is not None:
         with pytest.raises(UserError, match="that has to be CLIP's, run once for an image"):
             method.check(backbone.capabilities)
-    elif backbone.options.prunes == "queries" and method.needs - {"tower_features"}:
-        with pytest.raises(UserError, match=r"needs .*: a resampler's queries are no patches of the image"):
-=======
     elif backbone.options.prunes == "queries" and (method.needs_grid or method.needs - {"tower_features"}):
         with pytest.raises(UserError, match="a resampler's queries are no patches of the image"):
->>>>>>> backbones
             method.check(backbone.capabilities)
     else:
         method.check(backbone.capabilities)

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Training shows Flamingo twelve questions in a row on cached features; a study asks one, of the whole model."""
-=======
 """Training asks Flamingo twelve questions in a row about cached features; a study asks one about an image."""
->>>>>>> backbones
 
 import numpy as np
 import pytest
