@@ -128,7 +128,7 @@ class View:
         keys = self._project(layer, "k", self.hidden, slice(None))
         return self._attention(layer, self.hidden, keys, rows)
 
-    def _attention(self, layer: nn.Module, entering: Tensor, keys: Tensor, rows: slice) -> Tensor:
+    def _attention(self, layer: nn.Module, entering: Tensor, keys: Tensor, rows: slice | Tensor) -> Tensor:
         queries = self._project(layer, "q", entering, rows)  # [heads, R, d]
         # Query heads that share a key head stand together.
         keys = keys.repeat_interleave(len(queries) // len(keys), dim=0)
@@ -138,7 +138,7 @@ class View:
         hidden_from = places[rows, None] < places[None, :]
         return logits.masked_fill(hidden_from, -torch.inf).softmax(-1)
 
-    def _project(self, layer: nn.Module, kind: str, entering: Tensor, rows: slice) -> Tensor:
+    def _project(self, layer: nn.Module, kind: str, entering: Tensor, rows: slice | Tensor) -> Tensor:
         """Rotated queries or keys of the given rows [heads, R, d]."""
         attention: Any = layer.get_submodule("self_attn")
         normed = layer.get_submodule("input_layernorm")(entering[rows])

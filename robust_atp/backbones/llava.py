@@ -95,9 +95,9 @@ class Llava:
         return self.language.shape
 
     @property
-    def tower(self) -> TowerShape | None:
-        """What decides the vision tower's cost; None where several layers are projected, which no cut can feed."""
-        return self.vision.shape if self.capabilities.thins_tower else None
+    def tower(self) -> TowerShape:
+        """What decides the vision tower's cost."""
+        return self.vision.shape
 
     @torch.inference_mode()
     def encode(

@@ -178,21 +178,8 @@ class Backbone(Protocol):
     def shape(self) -> "PrefillShape":
         """What decides the cost of visual tokens from where they are pruned on."""
 
-    @property
-    def tower(self) -> "TowerShape | None":
-        """What decides the vision tower's cost; None if ``encode`` cannot drop patches on the way through it."""
-
-    def encode(
-        self,
-        images: Sequence[np.ndarray],
-        signals: frozenset[str],
-        thinning: "Thinning | Shrinking | None" = None,
-    ) -> list[VisionTokens]:
-        """Run preprocessing, vision tower and projector on B uint8 RGB images of any size.
-
-        With ``thinning``, patches leave on the way through the tower, or fewer of them enter it, and no signals
-        are computed.
-        """
+    def encode(self, images: Sequence[np.ndarray], signals: frozenset[str]) -> list[VisionTokens]:
+        """Run preprocessing, vision tower and projector on B uint8 RGB images of any size."""
 
     def embed_questions(self, questions: Sequence[str]) -> Tensor:
         """Unit-length CLIP text embeddings [Q, J] of the matching text tower."""
@@ -213,3 +200,19 @@ class Backbone(Protocol):
 
         None where visual tokens are no patches: a resampler's queries have no place in the image.
         """
+
+
+class ThinsTower(Backbone, Protocol):
+    """A backbone whose vision tower can lose patches on the way: ``capabilities.thins_tower`` says so."""
+
+    @property
+    def tower(self) -> "TowerShape":
+        """What decides the vision tower's cost."""
+
+    def encode(
+        self,
+        images: Sequence[np.ndarray],
+        signals: frozenset[str],
+        thinning: "Thinning | Shrinking | None" = None,
+    ) -> list[VisionTokens]:
+        """Encode as ever; with ``thinning``, patches leave on the way or fewer enter, and there are no signals."""

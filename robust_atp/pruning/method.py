@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from robust_atp.backbones.capabilities import Capabilities
 from robust_atp.backbones.dropping import Dropping
-from robust_atp.backbones.seam import Backbone, KeptTokens, VisionTokens
+from robust_atp.backbones.seam import Backbone, KeptTokens, ThinsTower, VisionTokens
 from robust_atp.backbones.shrinking import Shrinking
 from robust_atp.backbones.thinning import Thinning
 from robust_atp.errors import UserError
@@ -170,9 +171,9 @@ class Method:
 
     def thinning(self, keep: float, total: int, backbone: Backbone) -> Thinning | Shrinking | None:
         """How ``total`` patches become fewer inside a backbone's vision tower at budget ``keep``; None: not at all."""
-        if self.tower is None or backbone.tower is None:
+        if self.tower is None:
             return None
-        return self.tower.thinning(keep, total, backbone.tower)
+        return self.tower.thinning(keep, total, cast(ThinsTower, backbone).tower)  # see check
 
     def _nominal(self, tokens: Sequence[VisionTokens], image: int, keep: float) -> float:
         budget = None if self.inside is None else self.inside.budget

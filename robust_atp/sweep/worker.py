@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from time import perf_counter
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from robust_atp.backbones.dropping import Dropping
-from robust_atp.backbones.seam import KeptTokens, VisionTokens
+from robust_atp.backbones.seam import KeptTokens, ThinsTower, VisionTokens
 from robust_atp.backbones.shrinking import Shrinking
 from robust_atp.backbones.thinning import Thinning
 from robust_atp.data import Dataset
@@ -120,7 +121,7 @@ class Worker:
         if thinning is None:
             tokens = self._backbone.encode(images, self._signals)
         else:
-            tokens = self._backbone.encode(images, frozenset(), thinning)
+            tokens = cast(ThinsTower, self._backbone).encode(images, frozenset(), thinning)
         _finish(tokens[0].features)
         return Encoded(tokens, perf_counter() - start)
 
