@@ -50,8 +50,9 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
         "kept",
         pa.list_(pa.binary()),
         "kept tokens as bitmasks over the patch grid (numpy.packbits, raster order, an overview first), one per "
-        "stage, the last one last: on entry to the language model where tokens were dropped before it, then after each "
-        "cut inside. Where tokens are merged, the positions that survive: tokens made anew inside the model have none, "
+        "stage, the last one last: after each cut inside the vision tower or, where tokens were dropped behind it, on "
+        "entry to the language model, then after each cut inside that. "
+        "Where tokens are merged, the positions that survive: tokens made anew inside the model have none, "
         "so the bits can be fewer than the tokens",
     ),
     (
@@ -59,6 +60,11 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
         pa.string(),
         "grid of the visual tokens as rows x columns, e.g. 14x14; 24x24+36x48 where an overview of the whole image "
         "(here 24 x 24) comes before the grid of its tiles, both over the whole image; queries stand in one row",
+    ),
+    (
+        "grid_area",
+        pa.string(),
+        "what of the image the grid lies over: whole, centre (its central square) or padded (the square around it)",
     ),
     (
         "object_patches",
@@ -79,11 +85,22 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
         pa.float64(),
         "log p(yes) - log p(no) at the first answer token; nan where the vocabulary lacks them",
     ),
-    ("prefill_flops", pa.float64(), "floating-point operations of the language model's prefill for this row, and of a resampler in front of it"),
+    (
+        "encode_flops",
+        pa.float64(),
+        "floating-point operations of the vision tower, up to the layer that is projected, and of the projector, "
+        "for the row's image as its pruner has it encoded; nan where the backbone does not count them",
+    ),
+    (
+        "prefill_flops",
+        pa.float64(),
+        "floating-point operations of the language model's prefill for this row, and of a resampler in front of it",
+    ),
     (
         "seconds_encode",
         pa.float64(),
-        "wall time of corruption and vision tower, shared out over the rows of the image",
+        "wall time of corruption and vision tower, shared out over the rows of the image; a pruner that cuts "
+        "inside the tower has a run of its own through it",
     ),
     ("seconds_prune", pa.float64(), "wall time of pruning, shared out over the rows of the batch"),
     (

@@ -100,6 +100,7 @@ def synthetic_records(
                         "tokens_mean": float(kept.sum()),
                         "kept": [np.packbits(kept).tobytes()],
                         "grid": f"{GRID}x{GRID}",
+                        "grid_area": "centre",
                         "object_patches": np.packbits(objects).tobytes(),
                         "position_policy": "original",
                         "prediction": "star" if right else "circle",

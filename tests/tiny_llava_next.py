@@ -21,7 +21,7 @@ from transformers.models.llava_next.image_processing_pil_llava_next import Llava
 PINPOINTS = [[SIDE, 2 * SIDE], [2 * SIDE, SIDE], [2 * SIDE, 2 * SIDE]]
 
 
-def tiny_llava_next(folder: Path, seed: int = 0) -> Path:
+def tiny_llava_next(folder: Path, seed: int = 1) -> Path:
     """Write the checkpoint to ``folder``, with CLIP in ``clip/``, and return it."""
     torch.manual_seed(seed)
     model = LlavaNextForConditionalGeneration(

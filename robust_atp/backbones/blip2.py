@@ -22,8 +22,10 @@ from robust_atp.backbones.resampler_flops import Resampled
 from robust_atp.backbones.resampling import NO_PATCHES, ResamplerOptions, resampled, with_resampler
 from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
 from robust_atp.backbones.settings import Settings
+from robust_atp.backbones.shrinking import Shrinking
 from robust_atp.backbones.signals import attention_signals
 from robust_atp.backbones.staged import NOT_LLAMA
+from robust_atp.backbones.thinning import Thinning
 from robust_atp.backbones.words import Words
 from robust_atp.errors import UserError
 
@@ -94,6 +96,10 @@ class Blip2:
         return self.options.prunes == "patches"
 
     @property
+    def tower(self) -> None:
+        """Patches are not dropped on the way through the vision tower."""
+
+    @property
     def shape(self) -> PrefillShape:
         """What decides the cost of visual tokens from where they are pruned on."""
         decoder = self.language.shape
@@ -101,9 +107,13 @@ class Blip2:
 
     @torch.inference_mode()
     def encode(
-        self, images: Sequence[np.ndarray], signals: frozenset[str] = frozenset()
+        self,
+        images: Sequence[np.ndarray],
+        signals: frozenset[str] = frozenset(),
+        thinning: Thinning | Shrinking | None = None,
     ) -> list[VisionTokens]:
         """Run preprocessing and vision tower, and the Q-Former if its queries are pruned, on B uint8 RGB images."""
+        assert thinning is None  # there is no tower to thin
         self.capabilities.check_signals(signals)
         pixels = self.processor.image_processor(
             list(images), input_data_format="channels_last", return_tensors="pt"

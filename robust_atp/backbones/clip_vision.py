@@ -9,8 +9,10 @@ from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 
 from robust_atp.backbones.attention import captured_attention, captured_input
+from robust_atp.backbones.flops import TowerShape
 from robust_atp.backbones.joint_space import JointSpace
 from robust_atp.backbones.signals import attention_signals, wanted_attention
+from robust_atp.backbones.thinning import inner_tower
 from robust_atp.errors import UserError
 
 NO_TEXT_TOWER = "name the CLIP model that matches its vision tower with the backbone's option clip"
@@ -49,6 +51,11 @@ class ClipVision:
         return side, side
 
     @cached_property
+    def shape(self) -> TowerShape:
+        """What decides the cost of tower and projector."""
+        return TowerShape.of(self.tower, self.projector, self._projected + 1)
+
+    @cached_property
     def joint_space(self) -> JointSpace:
         """CLIP's joint space, loaded when first needed; ``UserError`` if no matching CLIP model is known."""
         if self._clip is None:
@@ -80,8 +87,7 @@ class ClipVision:
 
     @property
     def _transformer(self) -> Any:
-        # Early transformers 5 wraps in a CLIPVisionModel the module that later ones make of it.
-        return getattr(self.tower, "vision_model", self.tower)
+        return inner_tower(self.tower)
 
     @property
     def _projected(self) -> int:

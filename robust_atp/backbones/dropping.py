@@ -30,7 +30,10 @@ class Survivors:
 
 
 class Rule(Protocol):
-    """Chooses at most ``count`` of the visual tokens of one prompt; called only if there are more."""
+    """Chooses at most ``count`` of the visual tokens of one prompt; called only if there are more.
+
+    Under ``Dropping.adaptive`` it chooses as many as the prompt asks for, ``count`` on average over prompts.
+    """
 
     def __call__(self, view: "View", count: int) -> Survivors:
         """Choose; merged tokens count too."""
@@ -55,6 +58,10 @@ class Dropping:
     from number ``observed_from`` up to the last cut; the sum of its scores is ``View.observed``.
     ``position_policy``: position ids after a cut are ``original`` (with gaps) or ``compacted`` (renumbered, so
     that a token has another position id in later layers than in earlier ones).
+
+    With ``adaptive`` the rule decides how many stay and counts are what it is to keep on average: it is then asked
+    at every cut whose count is below the number of tokens that entered, and not only if more than that are left.
+    ``grid`` (rows, columns) is where these stood, for rules that want to know.
     """
 
     cuts: tuple[tuple[int, int], ...]
@@ -62,6 +69,8 @@ class Dropping:
     position_policy: str
     observer: Observer | None = None
     observed_from: int = 0
+    adaptive: bool = False
+    grid: tuple[int, int] | None = None
 
     @property
     def own_from(self) -> int:
@@ -70,7 +79,7 @@ class Dropping:
         return first_cut if self.observer is None else min(first_cut, self.observed_from - 1)
 
     def tokens_per_layer(self, total: int, layers: int) -> list[int]:
-        """Visual tokens that each layer processes, were exactly ``count`` left after each cut."""
+        """Visual tokens that each layer processes if exactly ``count`` are left after each cut."""
         counts = [total] * layers
         for depth, count in self.cuts:
             counts[depth:] = [min(count, counts[depth - 1])] * (layers - depth)
@@ -98,6 +107,8 @@ class View:
     prompt_image: slice  # tokens of the image among the T₀
     prompt_visual: Tensor  # [N] places of those of them that can be dropped
     observed: Tensor  # [T] sum of the observer's scores
+    places: Tensor  # [n] numbers of the visual tokens among those that entered; -1 for merged ones
+    grid: tuple[int, int] | None  # rows, columns of those that entered
 
     @property
     def text(self) -> slice:
@@ -106,18 +117,18 @@ class View:
             raise ValueError("the prompt has no text after the image that could say what matters in it")
         return slice(self.image.stop, len(self.hidden))
 
-    def attention(self, rows: slice) -> Tensor:
+    def attention(self, rows: slice | Tensor) -> Tensor:
         """Causal softmax attention of the last layer, of the queries in ``rows``: float32 [heads, R, T]."""
         layer = self.decoder.get_submodule(f"layers.{self.depth - 1}")
         return self._attention(layer, self.entering, self.keys, rows)
 
-    def next_attention(self, rows: slice) -> Tensor:
+    def next_attention(self, rows: slice | Tensor) -> Tensor:
         """What ``attention`` would be in the next layer, had nothing been dropped: float32 [heads, R, T]."""
         layer = self.decoder.get_submodule(f"layers.{self.depth}")
         keys = self._project(layer, "k", self.hidden, slice(None))
         return self._attention(layer, self.hidden, keys, rows)
 
-    def _attention(self, layer: nn.Module, entering: Tensor, keys: Tensor, rows: slice) -> Tensor:
+    def _attention(self, layer: nn.Module, entering: Tensor, keys: Tensor, rows: slice | Tensor) -> Tensor:
         queries = self._project(layer, "q", entering, rows)  # [heads, R, d]
         # Query heads that share a key head stand together.
         keys = keys.repeat_interleave(len(queries) // len(keys), dim=0)
@@ -127,7 +138,7 @@ class View:
         hidden_from = places[rows, None] < places[None, :]
         return logits.masked_fill(hidden_from, -torch.inf).softmax(-1)
 
-    def _project(self, layer: nn.Module, kind: str, entering: Tensor, rows: slice) -> Tensor:
+    def _project(self, layer: nn.Module, kind: str, entering: Tensor, rows: slice | Tensor) -> Tensor:
         """Rotated queries or keys of the given rows [heads, R, d]."""
         attention: Any = layer.get_submodule("self_attn")
         normed = layer.get_submodule("input_layernorm")(entering[rows])

@@ -32,7 +32,7 @@ class _Image:
 def image_length(kept: KeptTokens, question: int) -> int:
     """Tokens that a question's image has in the prompt: those kept, and those that are never dropped."""
     layout = _layout(kept, question)
-    return len(kept.indices[question]) + (0 if layout is None else len(layout.fixed))
+    return len(kept.features[question]) + (0 if layout is None else len(layout.fixed))
 
 
 def passes(kept: KeptTokens, prompts: Sequence[PromptTokens], answer: int, limit: int) -> Iterator[range]:
@@ -108,9 +108,16 @@ def distinct_prompts(kept: KeptTokens, questions: Sequence[str]) -> tuple[KeptTo
             first.append(q)
         prompt_of.append(prompt)
     features, indices = [kept.features[q] for q in first], [kept.indices[q] for q in first]
-    totals, off_grid = [kept.totals[q] for q in first], [kept.off_grid[q] for q in first]
-    layouts = [_layout(kept, q) for q in first]
-    distinct = KeptTokens(features, indices, totals, kept.position_policy, off_grid, layouts)
+    totals = [kept.totals[q] for q in first]
+    distinct = KeptTokens(
+        features,
+        indices,
+        totals,
+        kept.position_policy,
+        off_grid=[kept.off_grid[q] for q in first] if kept.off_grid else (),
+        layouts=[kept.layouts[q] for q in first] if kept.layouts else (),
+        thinned=[kept.thinned[q] for q in first] if kept.thinned else (),
+    )
     return distinct, [questions[q] for q in first], prompt_of
 
 
@@ -122,8 +129,8 @@ def _image(kept: KeptTokens, question: int) -> _Image:
     """Put the kept tokens of a question's image back among those that are never dropped."""
     features, indices = kept.features[question], kept.indices[question]
     layout, length = _layout(kept, question), kept.totals[question]
-    embeddings, places = features, indices
-    visual = torch.arange(len(indices), device=indices.device)
+    embeddings, places = features, kept.places(question)
+    visual = torch.arange(len(places), device=places.device)
     if layout is not None:
         staying = (layout.slots < 0) | torch.isin(layout.slots, indices)  # [M]
         places, length = layout.places[staying], int(layout.places.max()) + 1

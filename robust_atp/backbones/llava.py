@@ -10,9 +10,10 @@ from torch import Tensor
 from transformers import LlavaConfig, LlavaForConditionalGeneration
 
 from robust_atp.backbones.capabilities import Capabilities
+from robust_atp.backbones.clip_thinning import encode_thinned
 from robust_atp.backbones.clip_vision import NO_TEXT_TOWER, ClipVision, check_clip_tower, clip_signals
 from robust_atp.backbones.dropping import Dropping
-from robust_atp.backbones.flops import DecoderShape
+from robust_atp.backbones.flops import DecoderShape, TowerShape
 from robust_atp.backbones.geometry import object_patches, pad_to_square, resized_size
 from robust_atp.backbones.language import LanguageModel
 from robust_atp.backbones.loading import BackboneSpec, family_options
@@ -20,7 +21,9 @@ from robust_atp.backbones.pretrained import load_model, load_processor
 from robust_atp.backbones.prompt import SHORT_ANSWER, Template
 from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
 from robust_atp.backbones.settings import Settings, matching_clip
+from robust_atp.backbones.shrinking import Shrinking
 from robust_atp.backbones.staged import NOT_LLAMA, can_drop_inside
+from robust_atp.backbones.thinning import Thinning
 from robust_atp.backbones.words import Words
 from robust_atp.errors import unknown
 
@@ -82,6 +85,7 @@ class Llava:
             provides=clip_signals(has_text_tower),
             has_text_tower=has_text_tower,
             drops_inside=can_drop_inside(parsed.text_config),
+            drops_in_tower=isinstance(parsed.vision_feature_layer, int),
             lacking={"joint_patches": NO_TEXT_TOWER, "inside": NOT_LLAMA},
         )
 
@@ -90,9 +94,17 @@ class Llava:
         """What decides the decoder's prefill cost."""
         return self.language.shape
 
+    @property
+    def tower(self) -> TowerShape | None:
+        """What decides the vision tower's cost; None where several layers are projected, which no cut can feed."""
+        return self.vision.shape if self.capabilities.drops_in_tower else None
+
     @torch.inference_mode()
     def encode(
-        self, images: Sequence[np.ndarray], signals: frozenset[str] = frozenset()
+        self,
+        images: Sequence[np.ndarray],
+        signals: frozenset[str] = frozenset(),
+        thinning: Thinning | Shrinking | None = None,
     ) -> list[VisionTokens]:
         """Run preprocessing, vision tower and projector on B uint8 RGB images of any size."""
         self.capabilities.check_signals(signals)
@@ -102,19 +114,23 @@ class Llava:
             images = [pad_to_square(image, colour) for image in images]
         pixels = processor(list(images), input_data_format="channels_last", return_tensors="pt")[
             "pixel_values"
-        ]  # [B, 3, H, W]
+        ].to(self.vision.tower.device, self.model.dtype)  # [B, 3, H, W]
+        if thinning is not None:
+            return encode_thinned(self.vision, pixels, thinning, self._area)
         output, found = self.vision.recorded(
             signals,
-            lambda: self.model.model.get_image_features(
-                pixels.to(self.vision.tower.device, self.model.dtype), return_dict=True
-            ),
+            lambda: self.model.model.get_image_features(pixels, return_dict=True),
         )
+        shape = self.vision.shape
+        flops = shape.flops([1 + shape.patches] * shape.layers, shape.patches)
         return [
             VisionTokens(
                 features,
                 self.vision.grid,
                 {name: signal[row] for name, signal in found.items()},
                 self.vision.project,
+                area=self._area,
+                encode_flops=flops,
             )
             for row, features in enumerate(output.pooler_output)
         ]
@@ -144,6 +160,12 @@ class Llava:
         crop = processor.crop_size
         cropped = (crop["height"], crop["width"]) if processor.do_center_crop else resized
         return object_patches(mask, resized, cropped, self.vision.grid)
+
+    @property
+    def _area(self) -> str:
+        if self.options.preprocessing == "pad":
+            return "padded"
+        return "centre" if self.processor.image_processor.do_center_crop else "whole"
 
 
 def _known_clip(source: str) -> str | None:

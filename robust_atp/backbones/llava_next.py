@@ -19,7 +19,9 @@ from robust_atp.backbones.pretrained import load_model, load_processor
 from robust_atp.backbones.prompt import Template, chat_prompt
 from robust_atp.backbones.seam import Answer, KeptTokens, View, VisionTokens
 from robust_atp.backbones.settings import Settings, matching_clip
+from robust_atp.backbones.shrinking import Shrinking
 from robust_atp.backbones.staged import NOT_LLAMA, can_drop_inside
+from robust_atp.backbones.thinning import Thinning
 from robust_atp.backbones.tiling import Tiling
 from robust_atp.backbones.words import Words
 from robust_atp.errors import unknown
@@ -91,15 +93,23 @@ class LlavaNext:
         )
 
     @property
+    def tower(self) -> None:
+        """Patches are not dropped on the way through the vision tower."""
+
+    @property
     def shape(self) -> DecoderShape:
         """What decides the decoder's prefill cost."""
         return self.language.shape
 
     @torch.inference_mode()
     def encode(
-        self, images: Sequence[np.ndarray], signals: frozenset[str] = frozenset()
+        self,
+        images: Sequence[np.ndarray],
+        signals: frozenset[str] = frozenset(),
+        thinning: Thinning | Shrinking | None = None,
     ) -> list[VisionTokens]:
         """Run preprocessing, vision tower and projector on B uint8 RGB images of any size."""
+        assert thinning is None  # there is no tower to thin
         self.capabilities.check_signals(signals)
         inputs = self.processor.image_processor(
             list(images), input_data_format="channels_last", return_tensors="pt"

@@ -19,7 +19,9 @@ from robust_atp.backbones.pretrained import load_image_processor, load_model, lo
 from robust_atp.backbones.prompt import SHORT_ANSWER, Template
 from robust_atp.backbones.seam import Answer, KeptTokens, Layout, VisionTokens
 from robust_atp.backbones.settings import Settings
+from robust_atp.backbones.shrinking import Shrinking
 from robust_atp.backbones.staged import NOT_LLAMA, can_drop_inside
+from robust_atp.backbones.thinning import Thinning
 from robust_atp.backbones.windowed_vision import IN_WINDOWS, NO_CLS, WindowedVision, windowed_signals
 from robust_atp.backbones.words import Words
 from robust_atp.errors import UserError
@@ -93,7 +95,7 @@ class Qwen2_5_VL:
         family_options(spec, Qwen2_5_VLOptions)
         if spec.clip is not None:
             raise UserError(f"backbone '{spec.id}' takes no option clip: {_NO_TEXT_TOWER}")
-        parsed = Qwen2_5_VLConfig.from_dict(dict(config))
+        parsed: Any = Qwen2_5_VLConfig.from_dict(dict(config))
         return Capabilities(
             name=spec.id,
             provides=windowed_signals(parsed.vision_config),
@@ -103,15 +105,23 @@ class Qwen2_5_VL:
         )
 
     @property
+    def tower(self) -> None:
+        """Patches are not dropped on the way through the vision tower."""
+
+    @property
     def shape(self) -> DecoderShape:
         """What decides the decoder's prefill cost."""
         return self.language.shape
 
     @torch.inference_mode()
     def encode(
-        self, images: Sequence[np.ndarray], signals: frozenset[str] = frozenset()
+        self,
+        images: Sequence[np.ndarray],
+        signals: frozenset[str] = frozenset(),
+        thinning: Thinning | Shrinking | None = None,
     ) -> list[VisionTokens]:
         """Run preprocessing, vision tower and merger on B uint8 RGB images of any size."""
+        assert thinning is None  # there is no tower to thin
         self.capabilities.check_signals(signals)
         inputs = self._preprocess(images)
         tower = self.vision.tower

@@ -1,5 +1,6 @@
 """The seam at which every vision-language model is cut: encode images | prune | answer."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -12,7 +13,9 @@ from robust_atp.backbones.capabilities import Capabilities
 
 if TYPE_CHECKING:
     from robust_atp.backbones.dropping import Dropping
-    from robust_atp.backbones.flops import PrefillShape
+    from robust_atp.backbones.flops import PrefillShape, TowerShape
+    from robust_atp.backbones.shrinking import Shrinking
+    from robust_atp.backbones.thinning import Thinning
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,19 @@ class Layout:
 
 
 @dataclass(frozen=True)
+class Thinned:
+    """What became of an image's N patches in a vision tower that dropped some of them on the way.
+
+    M tokens made of dropped patches follow the kept ones. Under position policy ``original`` token m takes the
+    position id of the dropped patch ``made_at[m]``.
+    """
+
+    stages: tuple[Tensor, ...]  # grid positions left after each cut, ascending
+    made_at: Tensor  # [M]
+    total: int  # N
+
+
+@dataclass(frozen=True)
 class VisionTokens:
     """Visual tokens of one image, computed once for all arms and questions. N may differ between images.
 
@@ -60,9 +76,12 @@ class VisionTokens:
     A backbone that sees an image several times has an ``overview``, a coarser grid whose tokens come before those
     of ``grid``, and ``views``: parts that every method prunes on their own. Without a ``layout`` tokens stand one
     after the other, at consecutive position ids.
+
+    Where the tower ``thinned`` the image, ``features`` are those of the tokens that left it, and nothing else is
+    known of the image. ``encode_flops`` are the floating-point operations of tower and projector.
     """
 
-    features: Tensor  # [N, D]
+    features: Tensor  # [N, D], or [K + M, D] if thinned
     grid: tuple[int, int]  # rows, columns; rows * columns == N, less the overview's
     signals: Mapping[str, Tensor] = field(default_factory=dict)
     project: Callable[[Tensor], Tensor] | None = None  # [..., C] -> [..., D]
@@ -70,9 +89,18 @@ class VisionTokens:
     """Tokens beside those of the grid, which no pruner drops [M, D]: the CLS token that a Q-Former reads."""
     kind: str = "patches"
     """``patches`` of the image, or ``queries`` of a resampler, whose grid is one row and no place in the image."""
+    area: str = "whole"
+    """What the grid lies over: the ``whole`` image, its ``centre`` square, or the ``padded`` square around it."""
     overview: tuple[int, int] | None = None
     views: tuple[View, ...] = ()  # a partition of the N; empty: all of them are one view
     layout: Layout | None = None
+    thinned: Thinned | None = None
+    encode_flops: float = math.nan
+
+    @property
+    def total(self) -> int:
+        """Number of visual tokens N before any was dropped."""
+        return len(self.features) if self.thinned is None else self.thinned.total
 
     @property
     def grids(self) -> tuple[tuple[int, int], ...]:
@@ -101,14 +129,22 @@ class KeptTokens:
     """What a pruner leaves of each of Q questions' images. K may differ between questions.
 
     Where tokens were merged, ``indices`` are the positions that survive, and ``features`` may hold mixtures.
+    Where the vision tower ``thinned`` the images, tokens that it made anew follow those at ``indices``.
     """
 
-    features: Sequence[Tensor]  # Q × [K_q, D], in raster order
+    features: Sequence[Tensor]  # Q × [K_q + M_q, D], in raster order
     indices: Sequence[Tensor]  # Q × [K_q], ascending positions on the grid
     totals: Sequence[int]  # Q × N, tokens before pruning
     position_policy: str  # "original" | "compacted"
-    off_grid: Sequence[Tensor | None]  # Q × [M, D], as in ``VisionTokens``
-    layouts: Sequence[Layout | None] = ()  # Q, or none at all
+    off_grid: Sequence[Tensor | None] = ()  # Q × [M, D], as in ``VisionTokens``, or none at all
+    layouts: Sequence[Layout | None] = ()  # likewise
+    thinned: Sequence[Thinned | None] = ()  # likewise
+
+    def places(self, question: int) -> Tensor:
+        """Position on the grid of every token of ``features`` [K_q + M_q]."""
+        thinned = self.thinned[question] if self.thinned else None
+        indices = self.indices[question]
+        return indices if thinned is None else torch.cat([indices, thinned.made_at])
 
 
 @dataclass(frozen=True)
@@ -141,8 +177,21 @@ class Backbone(Protocol):
     def shape(self) -> "PrefillShape":
         """What decides the cost of visual tokens from where they are pruned on."""
 
-    def encode(self, images: Sequence[np.ndarray], signals: frozenset[str]) -> list[VisionTokens]:
-        """Run preprocessing, vision tower and projector on B uint8 RGB images of any size."""
+    @property
+    def tower(self) -> "TowerShape | None":
+        """What decides the vision tower's cost; None if ``encode`` cannot drop patches on the way through it."""
+
+    def encode(
+        self,
+        images: Sequence[np.ndarray],
+        signals: frozenset[str],
+        thinning: "Thinning | Shrinking | None" = None,
+    ) -> list[VisionTokens]:
+        """Run preprocessing, vision tower and projector on B uint8 RGB images of any size.
+
+        With ``thinning``, patches leave on the way through the tower, or fewer of them enter it, and no signals
+        are computed.
+        """
 
     def embed_questions(self, questions: Sequence[str]) -> Tensor:
         """Unit-length CLIP text embeddings [Q, J] of the matching text tower."""

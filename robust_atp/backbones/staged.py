@@ -110,8 +110,8 @@ class Prefill:
                 counts.append(image.stop - image.start)
         self.depth = depth
 
-    def view(self, row: int) -> View:
-        """What a rule may look at in one prompt."""
+    def view(self, row: int, grid: tuple[int, int] | None = None) -> View:
+        """What a rule may look at in one prompt, whose visual tokens stood on ``grid``."""
         n = self._lengths[row]
         last: Any = self.cache.layers[self.depth - 1]
         return View(
@@ -127,6 +127,8 @@ class Prefill:
             prompt_image=self.prompt_images[row],
             prompt_visual=self.prompt_visual[row],
             observed=self.observed[row, :n],
+            places=self.places[row],
+            grid=grid,
         )
 
     def drop(self, survivors: Sequence[Survivors | None], position_policy: str) -> None:

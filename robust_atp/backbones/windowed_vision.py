@@ -8,7 +8,12 @@ import torch
 from torch import Tensor
 from transformers import PretrainedConfig
 
-from robust_atp.backbones.attention import attention_received_by_all, captured_attention, captured_input
+from robust_atp.backbones.attention import (
+    Reduction,
+    attention_received_by_all,
+    captured_attention,
+    captured_input,
+)
 from robust_atp.backbones.signals import LAYERS, layer_number
 
 NO_CLS = "its vision tower has no CLS token"
@@ -42,36 +47,16 @@ class WindowedVision:
         self, pixels: Tensor, patches: Tensor, signals: frozenset[str]
     ) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
         """Features [N, D] and signals of B images from their patches; ``patches`` [B, 3] are the patch grids."""
-        # The tower calls its attention image by image in layers without windows.
-        received: dict[str, list[Tensor]] = {
-            name: [] for name in sorted(signals) if name.startswith("received")
-        }
-        inputs: dict[str, Tensor] = {}
-        with ExitStack() as stack:
-            wanted = {
-                name: (self._attention(name), _collect_received(calls)) for name, calls in received.items()
-            }
-            stack.enter_context(captured_attention(self.tower, wanted))
-            stack.enter_context(captured_input(self.tower.merger, "tower_features", inputs))
-            projections = {name: [] for name in sorted(signals) if name.startswith("keys")}
-            for name, outputs in projections.items():
-                hook = self._attention(name).qkv.register_forward_hook(
-                    lambda _, arguments, output, outputs=outputs: outputs.append(output)
-                )
-                stack.callback(hook.remove)
-            features = self.tower(pixels, grid_thw=patches).pooler_output  # [sum of N, D]
+        features, recorded = self._recorded(signals, pixels, patches)
         grids = [(rows, columns) for _, rows, columns in patches.tolist()]
         sizes = [rows * columns // self._square for rows, columns in grids]
         found: list[dict[str, Tensor]] = [{} for _ in grids]
-        for image, (grid, own) in enumerate(zip(grids, found, strict=True)):
-            rows = slice(sum(sizes[:image]) * self._square, sum(sizes[: image + 1]) * self._square)
-            place = self._places(grid).to(features.device)
-            for name, calls in received.items():
-                own[name] = calls[image][0].unflatten(1, (-1, self._square)).sum(-1)[:, place]
-            for name, (output,) in projections.items():
-                own[name] = self._keys(output[rows])[:, place]
-            if "tower_features" in signals:
-                own["tower_features"] = inputs["tower_features"][rows].reshape(sizes[image], -1)[place]
+        for name, values in recorded.items():
+            axis = 1 if ":" in name else 0
+            parts = values.split([size * self._square for size in sizes], axis)
+            for own, grid, part in zip(found, grids, parts, strict=True):
+                squares = self._of_squares(name, part.unflatten(axis, (-1, self._square)))
+                own[name] = squares.index_select(axis, self._places(grid).to(squares.device))
         return list(features.split(sizes)), found
 
     @torch.inference_mode()
@@ -84,10 +69,38 @@ class WindowedVision:
         blocks: Sequence[Any] = self.tower.blocks
         return blocks[layer_number(signal, len(blocks), len(blocks) - 1)].attn
 
-    def _keys(self, projected: Tensor) -> Tensor:
-        """Keys of the squares [H, N, d] from queries, keys and values of the patches side by side."""
-        _, keys, _ = projected.unflatten(-1, (3, self.tower.config.num_heads, -1)).unbind(1)  # [n, H, d]
-        return keys.transpose(0, 1).unflatten(1, (-1, self._square)).mean(2)
+    def _recorded(
+        self, signals: frozenset[str], pixels: Tensor, patches: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Features of all images [sum of N, D] and signals of their patches, in the tower's order.
+
+        Attention received is [H, S], keys are [H, S, d] and tower features [S, C], S being the number of patches.
+        """
+        # In layers without windows the tower calls its attention image by image.
+        received: dict[str, list[Tensor]] = {n: [] for n in sorted(signals) if n.startswith("received")}
+        projected: dict[str, list[Tensor]] = {n: [] for n in sorted(signals) if n.startswith("keys")}
+        inputs: dict[str, Tensor] = {}
+        with ExitStack() as stack:
+            wanted = {name: (self._attention(name), _into(calls)) for name, calls in received.items()}
+            stack.enter_context(captured_attention(self.tower, wanted))
+            stack.enter_context(captured_input(self.tower.merger, "tower_features", inputs))
+            for name, calls in projected.items():
+                hook = self._attention(name).qkv.register_forward_hook(
+                    lambda module, arguments, output, calls=calls: calls.append(output)
+                )
+                stack.callback(hook.remove)
+            features = self.tower(pixels, grid_thw=patches).pooler_output
+        found = {name: torch.cat(calls, -1)[0] for name, calls in received.items()}
+        for name, (output,) in projected.items():
+            _, keys, _ = output.unflatten(-1, (3, self.tower.config.num_heads, -1)).unbind(1)  # [S, H, d]
+            found[name] = keys.transpose(0, 1)
+        return features, found | (inputs if "tower_features" in signals else {})
+
+    def _of_squares(self, name: str, patches: Tensor) -> Tensor:
+        """Make one value of those of the patches of each square: [H, N, s²(, d)] or [N, s², C]."""
+        if name == "tower_features":
+            return patches.flatten(1)
+        return patches.sum(2) if name.startswith("received") else patches.mean(2)
 
     def _places(self, grid: tuple[int, int]) -> Tensor:
         """Where the tower, which puts windows behind each other, has each visual token in raster order [N]."""
@@ -101,7 +114,9 @@ class WindowedVision:
         return by_window.argsort()
 
 
-def _collect_received(calls: list[Tensor]) -> Any:
+def _into(calls: list[Tensor]) -> Reduction:
+    """Keep the attention received by every call: a later one must not take the place of an earlier one."""
+
     def reduce(query: Tensor, key: Tensor, scaling: float) -> Tensor:
         calls.append(attention_received_by_all(query, key, scaling))
         return calls[-1]

@@ -30,15 +30,14 @@ from robust_atp.phantom.model import (
 from robust_atp.phantom.questions import vocabulary
 from robust_atp.phantom.world import SIZE
 
-SIDE = 7  # the queries are trained to report on a grid of 7 × 7 cells: see training/blip2.py
+SIDE = 7  # the queries are trained to report on a grid of 7 × 7 cells: see training/two_stages.py
 QUERIES = SIDE**2
 QFORMER_LAYERS = 3
 
 PROMPT = "<image>{question}"
 
-MEAN_DEVIATION = (
-    0.87  # of the elements of CLIP's patch embeddings; between patches it varies by 0.25 (measured)
-)
+# Of the elements of the phantom CLIP's patch embeddings; between patches it varies by 0.25 (300 scenes, measured).
+MEAN_DEVIATION = 0.87
 
 
 def build_processor() -> Blip2Processor:

@@ -62,7 +62,7 @@ def _rows(
     rows = query(
         records,
         f"""
-        SELECT {listed((*ARM, *CONDITION))}, question_id, question, noise_seed, image_hash, grid,
+        SELECT {listed((*ARM, *CONDITION))}, question_id, question, noise_seed, image_hash, grid, grid_area,
                kept[-1] AS kept, object_patches, prediction, answer, score
         FROM records WHERE {" AND ".join(conditions)}
         QUALIFY dense_rank() OVER (ORDER BY question_id, noise_seed) = 1

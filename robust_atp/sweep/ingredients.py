@@ -6,6 +6,7 @@ from corruptions.registry import find
 from robust_atp.backbones.checkpoint import Checkpoint, Unreachable, find_checkpoint
 from robust_atp.backbones.loading import BackboneSpec, capabilities
 from robust_atp.probes import controls
+from robust_atp.pruning.trained import weights_hash
 from robust_atp.sweep.plan import CLEAN, Plan, plan
 from robust_atp.sweep.refusals import refuse_impossible_arms
 from robust_atp.sweep.study import BackboneConfig, Study
@@ -49,6 +50,7 @@ def outline(study: Study) -> tuple[Plan, dict[str, Unreachable]]:
         datasets=[config.load() for config in study.data],
         revisions=dict.fromkeys(unreachable, UNKNOWN) | revisions,
         versions=versions(study),
+        pruner_weights={backbone.name: pruner_weights(study, backbone) for backbone in study.backbones},
     )
     return planned, unreachable
 
@@ -57,6 +59,17 @@ def versions(study: Study) -> dict[str, int]:
     """Versions of the implementations behind the interventions of a study."""
     corruptions = {name: find(name).version for name in study.grid.corruption}
     return {CLEAN: 0} | dict.fromkeys(study.grid.control, controls.VERSION) | corruptions
+
+
+def pruner_weights(study: Study, backbone: BackboneConfig) -> dict[str, str]:
+    """Content hashes of the weights that trained pruners of a study have of their own, by pruner and file."""
+    found = {}
+    for pruner in study.grid.pruner:
+        file = pruner.options.get("weights", "")
+        digest = weights_hash(pruner.name, backbone.id, file)
+        if digest is not None:
+            found[f"{pruner.name} {file}".rstrip()] = digest
+    return found
 
 
 def load(backbone: BackboneConfig) -> "Backbone":

@@ -14,7 +14,7 @@ from robust_atp.phantom.training.lessons import QUESTION_LENGTH, Lessons
 from robust_atp.phantom.training.loop import accelerate
 from robust_atp.phantom.training.two_stages import Learner, train_two_stages
 
-SCENES = 8000
+SCENES = 8000  # 1400 steps show each of them eleven times, with other questions and other patches
 DISTILLATION_STEPS = 300
 QFORMER_STEPS = 400
 

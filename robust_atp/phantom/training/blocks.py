@@ -74,9 +74,14 @@ def at_answer(hidden: Tensor, length: Tensor) -> Tensor:
     return hidden.gather(2, where.expand(-1, -1, -1, hidden.shape[-1]))
 
 
+def answers(tokens: Tensor, length: Tensor) -> Tensor:
+    """What is to be predicted: the answer and the end token, [B, Q, 2]."""
+    answer = tokens.gather(2, length[..., None])
+    return torch.cat([answer, torch.full_like(answer, SPECIAL.index(EOS))], 2)
+
+
 def answer_loss(logits: Tensor, tokens: Tensor, length: Tensor) -> tuple[Tensor, float]:
     """Loss of logits [B, Q, 2, V] at the answer and the end token, and the share of right answers."""
-    answer = tokens.gather(2, length[..., None])
-    target = torch.cat([answer, torch.full_like(answer, SPECIAL.index(EOS))], 2).to(logits.device)
+    target = answers(tokens, length).to(logits.device)
     right = (logits[:, :, 0].argmax(-1) == target[..., 0]).float().mean().item()
     return F.cross_entropy(logits.float().flatten(0, 2), target.flatten()), right
