@@ -108,6 +108,7 @@ def synthetic_records(
                         "score": float(right),
                         "first_token_logprob": -0.1,
                         "yes_no_margin": 0.0,
+                        "encode_flops": 1e6,
                         "prefill_flops": 1e6 * float(kept.sum()),
                         "seconds_encode": 0.001,
                         "seconds_prune": 0.0001,

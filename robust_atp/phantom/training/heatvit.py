@@ -131,7 +131,7 @@ def positions(seen: SoftlyThinned, *, compacted: bool) -> tuple[Tensor, Tensor]:
     return torch.cat([(stays.cumsum(1) - 1).clamp(min=0), kept[:, None]], 1), kept + 1
 
 
-def train_heatvit(name: str, checkpoint: Path, *, steps: int = 300, seed: int = 0) -> OwnWeights:
+def train_heatvit(name: str, checkpoint: Path, *, steps: int = 1000, seed: int = 0) -> OwnWeights:
     """Train, or go on training, selectors for the shipped backbone ``name``.
 
     The paper fine-tunes the vision transformer along. Here it stays frozen because the arms of a study have to share
@@ -166,7 +166,7 @@ def fit(
     *,
     steps: int,
     seed: int,
-    batch: int = 24,
+    batch: int = 16,
     blocks: int = 6,
     learning_rate: float = 4e-3,
 ) -> None:
@@ -190,5 +190,5 @@ def fit(
         learning_rate=learning_rate,
         generator=generator,
         checkpoint=checkpoint,
-        every=50,
+        every=100,
     )
