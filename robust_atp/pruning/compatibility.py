@@ -6,12 +6,18 @@ from robust_atp.backbones.capabilities import Capabilities
 from robust_atp.errors import UserError
 from robust_atp.pruning.building import PRUNERS, build_pruner
 from robust_atp.pruning.method import Method
+from robust_atp.pruning.trained import check_weights
 
 
-def refusal(method: Method, backbone: Capabilities) -> str | None:
-    """Why a method cannot run on a backbone; None if it can."""
+def refusal(method: Method, backbone: Capabilities, weights: object = "") -> str | None:
+    """Why a method cannot run on a backbone; None if it can.
+
+    A trained method is refused without weights for the backbone; ``weights`` is the file that its option names.
+    """
     try:
         method.check(backbone)
+        if method.trained:
+            check_weights(method.name, backbone.name, weights)
     except UserError as error:
         return str(error)
     return None

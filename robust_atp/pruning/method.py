@@ -134,7 +134,7 @@ class Method:
                 reduced[same] = self._prune_views(tokens, image, query, keeps[image], seed, key)
             results.append(reduced[same])
         features, indices = [list(part) for part in zip(*results, strict=True)] or ([], [])
-        totals = [len(tokens[image].features) for image in image_of]
+        totals = [tokens[image].total for image in image_of]
         off_grid = [tokens[image].off_grid for image in image_of]
         layouts = [tokens[image].layout for image in image_of]
         return KeptTokens(features, indices, totals, self.position_policy, off_grid, layouts)

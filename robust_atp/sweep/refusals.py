@@ -15,8 +15,10 @@ def refuse_impossible_arms(study: Study, backbones: Mapping[str, Capabilities]) 
     from robust_atp.sweep.methods import method_of
 
     wanted = {(arm.pruner, str(arm.options)): arm for arm in arms(study)}.values()
-    methods = [method_of(arm, study) for arm in wanted]
-    reasons = [refusal(method, offered) for offered in backbones.values() for method in methods]
+    methods = [(method_of(arm, study), arm.options.get("weights", "")) for arm in wanted]
+    reasons = [
+        refusal(method, offered, weights) for offered in backbones.values() for method, weights in methods
+    ]
     refused = [reason for reason in reasons if reason is not None]
     if refused:
         count = f"{len(refused)} of the study's arms cannot run:\n  " if len(refused) > 1 else ""

@@ -13,7 +13,6 @@ from robust_atp.backbones.checkpoint import find_checkpoint
 from robust_atp.backbones.dropping import Dropping, Survivors
 from robust_atp.backbones.loading import capabilities
 from robust_atp.backbones.seam import KeptTokens
-from robust_atp.errors import UserError
 from robust_atp.pruning import PRUNERS, build_pruner, keep_indices
 from robust_atp.pruning.budgets import FixedRatio
 from robust_atp.pruning.compatibility import compatibility, refusal
@@ -161,11 +160,11 @@ def test_a_pruner_runs_or_is_refused_with_one_message(row, backbone, images, tok
         assert message.startswith(f"pruner '{name}' on backbone '{backbone.name}'")
         assert "\n" not in message
         return
-    assert message is None
     if method.trained:
-        with pytest.raises(UserError, match="has no weights for"):
-            method.on(backbone)
+        assert message is not None
+        assert "has no weights for" in message
         return
+    assert message is None
     if method.tower is not None:
         tokens = backbone.encode(images, frozenset(), method.thinning(0.4, tokens[0].total, backbone))
     text = backbone.embed_questions(ASKED) if method.needs_text else None
@@ -184,7 +183,8 @@ def test_a_pruner_runs_or_is_refused_with_one_message(row, backbone, images, tok
 
 def test_the_table_of_refusals_is_that_of_the_rows(row, backbone):
     (found,) = compatibility([backbone.capabilities]).values()
-    assert {name for name, reason in found.items() if reason is not None} == set(row.refused)
+    untrained = {name for name in PRUNERS.names() if build_pruner(name).trained}
+    assert {name for name, reason in found.items() if reason is not None} == set(row.refused) | untrained
 
 
 @pytest.mark.parametrize("policy", POLICIES)
