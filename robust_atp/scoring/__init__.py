@@ -32,8 +32,8 @@ __all__ = [
     "pope_correct",
     "pope_scores",
     "pope_splits",
-    "scorer",
     "ptb_tokenize",
+    "scorer",
     "vqa_accuracy",
 ]
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from robust_atp.errors import UserError
 from robust_atp.scoring.bleu import bleu
@@ -9,12 +10,12 @@ from robust_atp.scoring.cider import DocumentFrequencies, cider_d
 from robust_atp.scoring.ptb_tokenizer import ptb_tokenize
 from robust_atp.scoring.rouge import rouge_l
 
-ImageId = str | int
+T = TypeVar("T")
 
 
 def caption_scores(
-    candidates: Mapping[ImageId, str],
-    references: Mapping[ImageId, Sequence[str]],
+    candidates: Mapping[Any, str],
+    references: Mapping[Any, Sequence[str]],
     document_frequencies: DocumentFrequencies | None = None,
 ) -> dict[str, float]:
     """Corpus scores of one caption per image: ``cider`` in [0, 10], ``bleu1`` to ``bleu4`` and ``rouge_l`` in [0, 1].
@@ -63,7 +64,7 @@ def _tokenized(captions: Sequence[str], image: str = "") -> list[list[str]]:
     return [ptb_tokenize(caption) for caption in captions]
 
 
-def _by_text_id(captions: Mapping, what: str) -> dict[str, str]:
+def _by_text_id(captions: Mapping[Any, T], what: str) -> dict[str, T]:
     renamed = {str(image): caption for image, caption in captions.items()}
     if len(renamed) != len(captions):
         raise UserError(f"{what} hold an image id both as a number and as text")

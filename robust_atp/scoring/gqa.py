@@ -67,7 +67,7 @@ def gqa_ood_scores(
     tail: Mapping[str, Mapping[str, Any]],
     predictions: Sequence[Mapping[str, Any]],
 ) -> dict[str, float]:
-    """GQA-OOD: accuracy in percent on questions with a frequent (``head``) and a rare answer (``tail``), and on ``all``.
+    """GQA-OOD: accuracy in percent where the answer is frequent (``head``), where it is rare (``tail``), on ``all``.
 
     ``delta`` = 100 · (head - tail) / tail: how much is lost from head to tail, nan if nothing is right in the tail.
     A model that only knows the most frequent answer has head 81.3, tail 0 on testdev.

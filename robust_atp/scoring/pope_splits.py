@@ -24,7 +24,7 @@ def pope_splits(
     them (see ``object_prior``): an accuracy near them needs no image.
 
     The official splits share their 1,500 positives, so the mean over splits counts each of those three times, and
-    the three recalls are one number. Of a pair that was answered twice the first answer counts; ``UserError`` for a pair
+    the three recalls are one number. Of a pair that was answered twice the first answer counts; ``UserError`` for one
     that is labelled in two ways.
     """
     if questions.keys() != answers.keys():

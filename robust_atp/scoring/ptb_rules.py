@@ -7,7 +7,8 @@ import re
 
 # [^\W\d_] also holds fractions, superscripts and Roman numerals, which are symbols here; combining accents, the soft
 # and the non-breaking hyphens are letters.
-_LETTER = r"(?:(?![\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u218b\u2460-\u24ff])[^\W\d_]|[\u0300-\u036f\u00ad\u2010\u2011])"
+_SYMBOLS = r"[\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u218b\u2460-\u24ff]"
+_LETTER = rf"(?:(?!{_SYMBOLS})[^\W\d_]|[\u0300-\u036f\u00ad\u2010\u2011])"
 _APOSTROPHE = r"['\u2019\u0092]"
 _CLITIC = f"{_APOSTROPHE}(?:[msdMSD]|re|ve|ll|RE|VE|LL)"
 _NOT = f"[nN]{_APOSTROPHE}[tT]"
@@ -26,10 +27,15 @@ _ABBREVIATIONS = """
     jan feb mar apr jun jul aug sept? oct nov dec mon tues? wed thu thurs fri blvd rd jr sr bros esq inc cos? corp ltd
     plc bancorp ptys? pte dept bhd assn assoc univ intl sys invt elec natl mfg mtg bldg etc al seq cf sq tel est ext ph
     calif conn fla ariz ala colo dak ga ind kans? ky md mich minn mo mont neb nev okla penn tenn va vt wisc? wyo
-""".split()
-_CAPITALISED = "Mass Ill Tex Wash La Ore Pa Miss Ark Del MASS ILL TEX WASH LA ORE PA MISS ARK DEL".split()
-_BEFORE_NUMBERS = "nos? art prop figs? ca op pp".split()
+"""
+_CAPITALISED = "Mass Ill Tex Wash La Ore Pa Miss Ark Del MASS ILL TEX WASH LA ORE PA MISS ARK DEL"
+_BEFORE_NUMBERS = "nos? art prop figs? ca op pp"
 _FILES = "jpe?g|png|gif|bmp|html?|txt|pdf|mp3|mpg|mov|zip|doc|exe|php|xml|py"
+
+
+def _any_of(words: str) -> str:
+    return "|".join(words.split())
+
 
 _WITH_APOSTROPHE = (
     f"(?:[A-Za-z0-9]+-)*[dDoOlL]{_APOSTROPHE}{_LETTER}+(?:-[A-Za-z0-9]+)*",  # o'clock, O'Brien, 5-o'clock
@@ -51,9 +57,9 @@ _PATTERNS = (
     f"(?:{_CLITIC}|{_NOT})(?![A-Za-z])|(?!'){_CLITIC}",  # a typographic apostrophe minds no letter after
     *_WITH_APOSTROPHE,
     "(?i:cannot|gonna|gotta|lemme|gimme|wanna|'tis|'twas|more'n)",
-    rf"(?i:{'|'.join(_ABBREVIATIONS)}|[a-z])\.",
-    rf"(?:{'|'.join(_CAPITALISED)})\.",
-    rf"(?i:{'|'.join(_BEFORE_NUMBERS)})\.(?=(?P<ahead>[ \u00a0]?\d))",
+    rf"(?i:{_any_of(_ABBREVIATIONS)}|[a-z])\.",
+    rf"(?:{_any_of(_CAPITALISED)})\.",
+    rf"(?i:{_any_of(_BEFORE_NUMBERS)})\.(?=(?P<ahead>[ \u00a0]?\d))",
     rf"(?:{_WORD}|[A-Za-z0-9]+)\.(?=(?P<ahead>,))",
     r"[A-Za-z](?:\.[A-Za-z])+\.?",  # U.S.
     "[A-Z]+(?:(?:[+&]|&amp;)[A-Z]+)+",  # AT&T

@@ -16,8 +16,9 @@ _DROPPED = frozenset(("''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", 
 
 _ALONE = {
     '"': "''", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-", "\N{POUND SIGN}": "#", "\N{CENT SIGN}": "cents",
-    "\N{EURO SIGN}": "$", "\N{CURRENCY SIGN}": "$", "\N{EN DASH}": "--", "\N{EM DASH}": "--", "\N{HORIZONTAL BAR}": "--",
-    "\N{HORIZONTAL ELLIPSIS}": "...", "\N{VULGAR FRACTION ONE HALF}": "1/2", "\N{VULGAR FRACTION ONE QUARTER}": "1/4",
+    "\N{EURO SIGN}": "$", "\N{CURRENCY SIGN}": "$", "\N{EN DASH}": "--", "\N{EM DASH}": "--",
+    "\N{HORIZONTAL BAR}": "--", "\N{HORIZONTAL ELLIPSIS}": "...", "\N{VULGAR FRACTION ONE HALF}": "1/2",
+    "\N{VULGAR FRACTION ONE QUARTER}": "1/4",
     "\N{VULGAR FRACTION THREE QUARTERS}": "3/4", "\N{VULGAR FRACTION ONE THIRD}": "1/3",
     "\N{VULGAR FRACTION TWO THIRDS}": "2/3", "&lt;": "<", "&gt;": ">", "&quot;": "''", "&apos;": "'", "&nbsp;": "--",
 }  # fmt: skip

@@ -109,8 +109,8 @@ def test_choices():
 def test_what_two_things_have_in_common_has_its_own_choices():
     questions = copy.deepcopy(QUESTIONS)
     questions["06"]["types"]["detailed"] = "twoCommon"
-    choices = {name: {"valid": [], "plausible": []} for name in questions}
-    assert gqa_scores(questions, said(q06="shape"), choices)["validity"] == 25
+    choices = {name: {"valid": ["red"], "plausible": ["red"]} for name in questions}
+    assert gqa_scores(questions, said(q05="blue", q06="shape"), choices)["validity"] == 75
 
 
 def test_steps_leave_reading_out_aside():
