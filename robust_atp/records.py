@@ -56,7 +56,13 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ),
     ("prediction", pa.string(), "answer text of the model"),
     ("answer", pa.string(), "reference answer (the most frequent one)"),
-    ("score", pa.float64(), "official score of the prediction, in [0, 1]"),
+    ("answers", pa.list_(pa.string()), "all reference answers: ten in VQAv2, five captions in COCO"),
+    (
+        "metric",
+        pa.string(),
+        "rule of the score: vqa, gqa, pope, cider or exact; after a colon, a harness's deviation from the official one",
+    ),
+    ("score", pa.float64(), "official score of the prediction, in [0, 1]; for captions CIDEr-D / 10"),
     ("first_token_logprob", pa.float64(), "log-probability of the first answer token"),
     (
         "yes_no_margin",

@@ -16,7 +16,7 @@ from robust_atp.scoring.gqa import (
 from robust_atp.scoring.pope import pope_answer, pope_correct, pope_correct_as_lmms_eval, pope_scores
 from robust_atp.scoring.pope_splits import object_prior, pope_splits
 from robust_atp.scoring.ptb_tokenizer import ptb_tokenize
-from robust_atp.scoring.vqa import normalize_vqa, vqa_accuracy
+from robust_atp.scoring.vqa import exact_match, normalize_vqa, vqa_accuracy
 
 __all__ = [
     "METRICS",
@@ -35,6 +35,7 @@ __all__ = [
     "ptb_tokenize",
     "scorer",
     "vqa_accuracy",
+    "weighs_by_references",
 ]
 
 Score = Callable[[str, Sequence[str]], float]
@@ -46,6 +47,7 @@ METRICS: Mapping[str, Score] = {
     "vqa:always-normalise": partial(vqa_accuracy, protocol="always-normalise"),
     "pope": pope_correct,
     "pope:lmms-eval": pope_correct_as_lmms_eval,
+    "exact": exact_match,
     "gqa": gqa_correct,
     "gqa:llava": gqa_correct_as_llava,
     "gqa:lmms-eval": gqa_correct_as_lmms_eval,
@@ -55,6 +57,11 @@ METRICS: Mapping[str, Score] = {
 _CORPUS_METRICS: Mapping[str, Callable[[Iterable[Sequence[str]]], Score]] = {
     "cider": lambda references: partial(caption_score, frequencies=document_frequencies(references)),
 }
+
+
+def weighs_by_references(metric: str) -> bool:
+    """Whether the score of an answer depends on the references of other images."""
+    return metric in _CORPUS_METRICS
 
 
 def scorer(metric: str, references: Iterable[Sequence[str]]) -> Score:

@@ -57,7 +57,7 @@ def gqa_scores(
         "distribution": _distribution(balanced, answered),
         "accuracyPerStructuralType": _by(correct, kinds),
         "accuracyPerSemanticType": _by(correct, {n: r["types"]["semantic"] for n, r in balanced.items()}),
-        "accuracyPerSteps": _by(correct, {n: str(_steps(r)) for n, r in balanced.items()}),
+        "accuracyPerSteps": _by(correct, {n: str(reasoning_steps(r)) for n, r in balanced.items()}),
         "accuracyPerLength": _by(correct, {n: str(len(r["question"].split())) for n, r in balanced.items()}),
     }
 
@@ -156,7 +156,8 @@ def _chi_square(expected: Counter[str], observed: Counter[str]) -> float:
     return sum((observed[answer] - count) ** 2 / count for answer, count in expected.items())
 
 
-def _steps(record: Mapping[str, Any]) -> int:
+def reasoning_steps(record: Mapping[str, Any]) -> int:
+    """How many operations a question takes, those aside that only read out what others have found."""
     steps = (f"{step['operation']}: {step['argument']}" for step in record["semantic"])
     return sum(not any(word in step for word in _READ_OUT) for step in steps)
 

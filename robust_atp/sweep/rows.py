@@ -16,7 +16,7 @@ from robust_atp.data import Example
 from robust_atp.interventions import pixel_hash
 from robust_atp.pruning import label
 from robust_atp.records import SCHEMA
-from robust_atp.scoring import METRICS
+from robust_atp.scoring import Score
 from robust_atp.sweep.plan import Arm, Unit
 
 
@@ -47,6 +47,7 @@ def table(
     study: str,
     unit: Unit,
     metric: str,
+    score: Score,
     shard: Shard,
     pixels: Sequence[np.ndarray],
     grids: Sequence[tuple[int, int]],
@@ -65,6 +66,7 @@ def table(
         "intervention": find(what.name).name if what.severity else what.name,
         "severity": what.severity,
         "noise_seed": what.noise_seed,
+        "metric": metric,
     }
     hashes = [pixel_hash(image) for image in pixels]
     objects = [None if patches is None else pack(patches) for patches in shard.object_patches]
@@ -76,7 +78,7 @@ def table(
     rows = []
     for result in results:
         for row, image, example in zip(
-            _arm_rows(result, shard, metric), shard.image_of, shard.examples, strict=True
+            _arm_rows(result, shard, score), shard.image_of, shard.examples, strict=True
         ):
             seconds = seconds_encode / len(pixels) / (asked_about[image] * len(results))
             rows.append(shared | _question(example) | of_image[image] | row | {"seconds_encode": seconds})
@@ -97,11 +99,12 @@ def _question(example: Example) -> dict[str, Any]:
         "answer_type": example.answer_type,
         "group": json.dumps(dict(example.group), sort_keys=True),
         "answer": example.answer,
+        "answers": list(example.answers),
     }
 
 
-def _arm_rows(result: ArmResult, shard: Shard, metric: str) -> Iterator[dict[str, Any]]:
-    kept, score = result.kept, METRICS[metric]
+def _arm_rows(result: ArmResult, shard: Shard, score: Score) -> Iterator[dict[str, Any]]:
+    kept = result.kept
     name = label(result.arm.pruner, result.arm.options)
     for example, indices, total, answer in zip(
         shard.examples, kept.indices, kept.totals, result.answers, strict=True

@@ -13,9 +13,10 @@ from torch import Tensor
 from robust_atp.backbones.dropping import Dropping
 from robust_atp.backbones.seam import KeptTokens, VisionTokens
 from robust_atp.data import Dataset
-from robust_atp.interventions import intervene
+from robust_atp.interventions import pixels_seen
 from robust_atp.pruning import Method, build_pruner
 from robust_atp.pruning.matching import nominal_keep
+from robust_atp.scoring import Score, scorer
 from robust_atp.sweep.ingredients import load
 from robust_atp.sweep.plan import Arm, Unit, arms
 from robust_atp.sweep.rows import ArmResult, Shard, table
@@ -49,6 +50,7 @@ class Worker:
         self._datasets = {(config.name, config.split): config for config in study.data}
         # One study holds few data sets, and the interventions of a shard come one after the other.
         self._dataset = lru_cache(self._load_dataset)
+        self._score = lru_cache(self._load_score)
         self._shard = lru_cache(maxsize=2)(self._load_shard)
 
     def run(self, unit: Unit) -> pa.Table:
@@ -68,6 +70,7 @@ class Worker:
             study=self._study.name,
             unit=unit,
             metric=dataset.metric,
+            score=self._score(unit.dataset, unit.split),
             shard=shard,
             pixels=images,
             grids=[image.grid for image in tokens],
@@ -86,10 +89,14 @@ class Worker:
     def _load_dataset(self, name: str, split: str) -> Dataset:
         return self._datasets[name, split].load()
 
+    def _load_score(self, name: str, split: str) -> Score:
+        dataset = self._dataset(name, split)
+        return scorer(dataset.metric, dataset.references())
+
     def _load_shard(self, name: str, split: str, image_ids: tuple[str, ...]) -> Shard:
         dataset = self._dataset(name, split)
         row_of = {image_id: row for row, image_id in enumerate(image_ids)}
-        examples = tuple(example for example in dataset.examples() if example.image_id in row_of)
+        examples = tuple(dataset.examples(image_ids))
         masks = [dataset.object_mask(image_id) for image_id in image_ids]
         return Shard(
             images=tuple(dataset.image(image_id) for image_id in image_ids),
@@ -102,14 +109,14 @@ class Worker:
         )
 
     def _intervene(self, unit: Unit, image_id: str, image: np.ndarray) -> np.ndarray:
-        return intervene(
-            image,
+        return pixels_seen(
+            self._dataset(unit.dataset, unit.split),
+            image_id,
             unit.intervention.name,
             severity=unit.intervention.severity,
             noise_seed=unit.intervention.noise_seed,
             study_seed=self._study.seed,
-            dataset=unit.dataset,
-            image_id=image_id,
+            image=image,
         )
 
     def _prune(
