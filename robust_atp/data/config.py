@@ -35,6 +35,14 @@ DataFile = Annotated[Path, AfterValidator(_against_base), AfterValidator(_file)]
 DataFolder = Annotated[Path, AfterValidator(_against_base), AfterValidator(_folder)]
 
 
+def _hub_folder(hub: str, info: ValidationInfo) -> str:
+    folder = _against_base(Path(hub), info)
+    return str(folder) if folder.is_dir() else hub
+
+
+HubId = Annotated[str, AfterValidator(_hub_folder)]
+
+
 class DatasetConfig(BaseModel):
     """Keys of one data set in a study file. A loader subclasses this, adds its own keys and says how to read.
 
@@ -72,7 +80,7 @@ class PublishedConfig(DatasetConfig):
     SOURCES: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """Keys of each source: one source must be given in full."""
 
-    hub: str | None = None
+    hub: HubId | None = None
     revision: str | None = None
     limit: int | None = Field(default=None, ge=1)
 

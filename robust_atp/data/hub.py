@@ -101,7 +101,7 @@ def _commit(hub: str, revision: str | None) -> str:
 
     try:
         return HfApi().dataset_info(hub, revision=revision).sha or ""
-    except (OSError, ValueError) as error:
+    except Exception as error:  # which HTTP client is behind it, and so what it raises, differs by version
         raise UserError(
             f"data set '{hub}' cannot be reached on the hub: {_first_line(error)}; "
             "with a commit as revision it is taken from the cache"

@@ -31,10 +31,11 @@ _KNOWN = (
 class TableConfig(PublishedConfig):
     """Keys in a study file.
 
-    One row is one question. Columns: ``image`` or ``file_name`` (a file of ``images_folder``, or the picture itself on
-    the hub), ``question``, and ``answer`` or ``answers`` (a list; in a CSV as JSON); optionally ``question_id``,
-    ``question_type``, ``answer_type``; every other column of text or numbers becomes part of the group. Without
-    ``table``, the images folder holds its own as metadata.csv, metadata.jsonl or metadata.parquet.
+    One row is one question. Columns: ``image`` or ``file_name``, a file of ``images_folder``; ``question``; ``answer``,
+    or ``answers`` (a list; in a CSV as JSON); optionally ``question_id``, ``question_type``, ``answer_type``. Every
+    other column of text or numbers becomes part of the group. Without ``table``, the images folder holds its own as
+    metadata.csv, metadata.jsonl or metadata.parquet. On the hub ``image`` is the picture itself, and ``file_name``
+    tells which rows show the same.
 
     ``metric``: ``exact`` (equal to an answer but for case, articles and punctuation), any name of
     ``robust_atp.scoring.METRICS``, or ``cider`` for captions.
@@ -65,9 +66,8 @@ class TableConfig(PublishedConfig):
         version = ""
         if self.hub is not None:
             table = HubTable(self.hub, self.split, self.revision, self.subset)
-            columns = [name for name in table.columns if name != "image"]
-            found: Iterator[Any] = (row | {"image": str(n)} for n, row in enumerate(table.rows(columns)))
-            read_image = table.image_index(str(n) for n in range(len(table))).read
+            found = _hub_rows(table)
+            read_image = table.image_index(row["image"] for row in _hub_rows(table)).read
             what, version = self.hub, table.commit
         else:
             folder = self.images_folder
@@ -88,6 +88,13 @@ class TableConfig(PublishedConfig):
             limit=self.limit,
             version=version,
         )
+
+
+def _hub_rows(table: HubTable) -> Iterator[dict[str, Any]]:
+    """Rows without their pictures, which go by their file names, or else by the numbers of their rows."""
+    columns = [name for name in table.columns if name != "image"]
+    for number, row in enumerate(table.rows(columns)):
+        yield row | {"image": str(row.get("file_name", number))}
 
 
 def _metadata(folder: Path) -> Path:
