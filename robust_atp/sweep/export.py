@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,7 +30,7 @@ from robust_atp.sweep.study import Study
 
 _IMAGES_PER_FILE = 1000
 _ROWS_PER_GROUP = 50
-_PACKAGES = ("robust-atp", "numpy", "opencv-python", "pillow")
+_PACKAGES = ("robust-atp", "numpy", "pillow")
 
 
 def export(study: Study, out: Path) -> list[Path]:
@@ -77,7 +78,8 @@ def _about(dataset: Dataset, chosen: list[Intervention]) -> dict[str, Any]:
         "images": len(dataset.image_ids()),
         "questions": len(dataset.examples()),
         "versions": {find(name).name: find(name).version for name in names},
-        "packages": {name: version(name) for name in _PACKAGES},
+        # OpenCV is installed under more than one name.
+        "packages": {name: version(name) for name in _PACKAGES} | {"opencv": cv2.__version__},
         "subsets": [
             QUESTIONS,
             *([REFERENCES] if weighs_by_references(dataset.metric) else []),
