@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 from typing import Any, overload
 
 from robust_atp.data.example import Example
@@ -13,9 +12,11 @@ from robust_atp.errors import UserError
 _TABLES = """
     CREATE TABLE image (rank INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
     CREATE TABLE example (
-        row INTEGER PRIMARY KEY, rank INTEGER NOT NULL, question_id TEXT NOT NULL, content TEXT NOT NULL
+        row INTEGER PRIMARY KEY, rank INTEGER NOT NULL, question_id TEXT NOT NULL, content TEXT NOT NULL,
+        original TEXT NOT NULL
     );
 """
+_INSERT = "INSERT INTO example (rank, question_id, content, original) VALUES (?, ?, ?, ?)"
 
 
 class ExampleStore(Sequence[Example]):
@@ -32,13 +33,9 @@ class ExampleStore(Sequence[Example]):
         for example in examples:
             rank = self._rank(example.image_id, limit)
             if rank is not None:
-                fields = asdict(example)
-                decisive = json.dumps({**fields, "original": None}, sort_keys=True, ensure_ascii=False)
-                digest.update(decisive.encode() + b"\n")
-                row = rank, example.question_id, json.dumps(fields)
-                self._database.execute(
-                    "INSERT INTO example (rank, question_id, content) VALUES (?, ?, ?)", row
-                )
+                content = _content(example)
+                digest.update(content.encode() + b"\n")
+                self._database.execute(_INSERT, (rank, example.question_id, content, example.original))
         self.fingerprint = digest.hexdigest()
         self._database.execute("CREATE INDEX by_image ON example (rank)")
         self._length: int = self._database.execute("SELECT count(*) FROM example").fetchone()[0]
@@ -96,9 +93,9 @@ class ExampleStore(Sequence[Example]):
         return self._database.execute("INSERT INTO image (id) VALUES (?)", (image_id,)).lastrowid
 
     def _read(self, clause: str, values: tuple[Any, ...] = ()) -> Iterator[Example]:
-        for (content,) in self._database.execute(f"SELECT content FROM example {clause}", values):
+        for content, original in self._database.execute(f"SELECT content, original FROM example {clause}", values):
             fields = json.loads(content)
-            yield Example(**fields | {"answers": tuple(fields["answers"])})
+            yield Example(**fields | {"answers": tuple(fields["answers"]), "original": original})
 
     def _require_unique(self, what: str) -> None:
         repeated = self._database.execute(
@@ -108,3 +105,10 @@ class ExampleStore(Sequence[Example]):
         if repeated:
             names = some([name for name, _ in repeated], repeated[0][1])
             raise UserError(f"question ids in {what} occur more than once: {names}")
+
+
+def _content(example: Example) -> str:
+    """Everything that decides something, as JSON."""
+    fields = vars(example) | {"group": dict(example.group)}
+    del fields["original"]
+    return json.dumps(fields, sort_keys=True)
