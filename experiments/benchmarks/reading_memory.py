@@ -48,7 +48,9 @@ def write(folder: Path, size: int) -> None:
             answers = [{"answer": "yes", "answer_confidence": "maybe", "answer_id": n} for n in range(1, 11)]
             kind = {"question_type": "is the", "answer_type": "yes/no", "multiple_choice_answer": "yes"}
             separator = ", " if number else ""
-            questions.write(separator + json.dumps(ids | {"question": f"Is the number {number} in the picture?"}))
+            questions.write(
+                separator + json.dumps(ids | {"question": f"Is the number {number} in the picture?"})
+            )
             annotations.write(separator + json.dumps(ids | kind | {"answers": answers}))
         questions.write("]}")
         annotations.write("]}")
@@ -60,7 +62,13 @@ def read(folder: Path) -> dict[str, float]:
 
     start = time.perf_counter()
     if (folder / "q.json").stat().st_size > len('{"questions": []}'):
-        entry = {"name": "vqav2", "split": "val", "questions": "q.json", "annotations": "a.json", "images_folder": "."}
+        entry = {
+            "name": "vqav2",
+            "split": "val",
+            "questions": "q.json",
+            "annotations": "a.json",
+            "images_folder": ".",
+        }
         data = load_dataset(entry, base=folder)
         seen = sum(1 for _ in data.examples())
         shard = data.examples([str(image) for image in range(16)])

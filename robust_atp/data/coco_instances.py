@@ -59,7 +59,9 @@ def object_mask(record: Any, height: int, width: int, where: str) -> np.ndarray:
     if isinstance(shape, dict):
         return _from_run_lengths(shape, height, width, where)
     if shape:
-        return np.logical_or.reduce([_from_polygon(np.reshape(part, (-1, 2)), height, width) for part in shape])
+        return np.logical_or.reduce(
+            [_from_polygon(np.reshape(part, (-1, 2)), height, width) for part in shape]
+        )
     left, top, box_width, box_height = field(record, "bbox", where)
     return _from_box(left, top, box_width, box_height, height, width)
 

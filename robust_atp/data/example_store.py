@@ -93,7 +93,9 @@ class ExampleStore(Sequence[Example]):
         return self._database.execute("INSERT INTO image (id) VALUES (?)", (image_id,)).lastrowid
 
     def _read(self, clause: str, values: tuple[Any, ...] = ()) -> Iterator[Example]:
-        for content, original in self._database.execute(f"SELECT content, original FROM example {clause}", values):
+        for content, original in self._database.execute(
+            f"SELECT content, original FROM example {clause}", values
+        ):
             fields = json.loads(content)
             yield Example(**fields | {"answers": tuple(fields["answers"]), "original": original})
 

@@ -57,11 +57,9 @@ def object_prior(questions: Iterable[Question], other_images_only: bool = False)
 
 
 def asked_for(text: str) -> str:
-    """The object that a POPE question asks for; ``UserError`` if it asks otherwise."""
+    """The object that a POPE question asks for; a question of another form stands for what it asks for."""
     found = _ASKED_FOR.search(text)
-    if not found:
-        raise UserError(f"a POPE question reads 'Is there a ... in the image?', got {text!r}")
-    return found[1].lower()
+    return (found[1] if found else text).lower()
 
 
 def _scores(records: Sequence[Question], answers: Sequence[str]) -> dict[str, float]:

@@ -14,7 +14,12 @@ from robust_atp.scoring import caption_scores, document_frequencies, scorer
 COCO49 = os.environ.get("ROBUST_ATP_COCO49")
 KARPATHY = {
     "images": [
-        {"cocoid": n, "split": split, "filename": f"{n}.jpg", "sentences": [{"raw": f"{word} {n}."} for word in "ab"]}
+        {
+            "cocoid": n,
+            "split": split,
+            "filename": f"{n}.jpg",
+            "sentences": [{"raw": f"{word} {n}."} for word in "ab"],
+        }
         for n, split in [(5, "test"), (2, "train"), (9, "test"), (4, "val")]
     ],
     "dataset": "coco",

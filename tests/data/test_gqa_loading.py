@@ -15,7 +15,9 @@ from robust_atp.scoring import gqa_ood_scores
 OOD = os.environ.get("ROBUST_ATP_GQA_OOD")
 
 
-def record(image: str, *, balanced: bool = True, entailed: tuple[str, ...] = (), **keys: Any) -> dict[str, Any]:
+def record(
+    image: str, *, balanced: bool = True, entailed: tuple[str, ...] = (), **keys: Any
+) -> dict[str, Any]:
     return {
         "imageId": image, "question": "what is it", "answer": "dog", "isBalanced": balanced, "entailed": list(entailed),
         "types": {"structural": "query", "semantic": "obj", "detailed": "d"},
@@ -86,11 +88,20 @@ def test_malformed_files(tmp_path: Path, questions: Any, message: str) -> None:
 def test_head_and_tail(tmp_path: Path) -> None:
     write_json(tmp_path / "head.json", {"01": QUESTIONS["01"]})
     write_json(tmp_path / "tail.json", {"02": QUESTIONS["02"]})
-    entry = {"name": "gqa-ood", "split": "testdev", "head": "head.json", "tail": "tail.json", "images_folder": "."}
+    entry = {
+        "name": "gqa-ood",
+        "split": "testdev",
+        "head": "head.json",
+        "tail": "tail.json",
+        "images_folder": ".",
+    }
     data = load_dataset(entry, base=tmp_path)
-    assert [(e.question_id, e.group["frequency"]) for e in data.examples()] == [("01", "head"), ("02", "tail")]
+    assert [(e.question_id, e.group["frequency"]) for e in data.examples()] == [
+        ("01", "head"),
+        ("02", "tail"),
+    ]
     write_json(tmp_path / "tail.json", {"01": QUESTIONS["01"]})
-    with pytest.raises(UserError, match="question ids in .* occur more than once: 01"):
+    with pytest.raises(UserError, match=r"question ids in .* occur more than once: 01"):
         load_dataset(entry, base=tmp_path)
 
 
@@ -103,8 +114,8 @@ def test_real_records() -> None:
     data = load_dataset(entry, base=Path(str(OOD)))
     assert len(data.examples()) == 600
     assert {e.group["frequency"] for e in data.examples()} == {"head", "tail"}
-    parts = [
+    head, tail = (
         json.loads((Path(str(OOD)) / f"testdev_{name}_300.json").read_text()) for name in ("head", "tail")
-    ]
+    )
     said = [{"questionId": e.question_id, "prediction": e.answer} for e in data.examples()]
-    assert gqa_ood_scores(*parts, said) == {"all": 100, "head": 100, "tail": 100, "delta": 0}
+    assert gqa_ood_scores(head, tail, said) == {"all": 100, "head": 100, "tail": 100, "delta": 0}

@@ -41,7 +41,9 @@ def test_an_empty_file_is_called_so(tmp_path: Path) -> None:
         read_rgb(tmp_path / "image.jpg")
 
 
-@pytest.mark.parametrize("content", [b"GIF89a", b"<html>404 Not Found</html>", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
+@pytest.mark.parametrize(
+    "content", [b"GIF89a", b"<html>404 Not Found</html>", b"\x89PNG\r\n\x1a\n" + b"\0" * 40]
+)
 def test_what_is_no_image_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "image.png").write_bytes(content)
     with pytest.raises(UserError, match=r"cannot be decoded: .*image\.png") as caught:

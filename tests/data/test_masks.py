@@ -61,7 +61,9 @@ def encode_counts(runs: list[int]) -> str:
     return "".join(text)
 
 
-@pytest.mark.parametrize("runs", [[0, 4, 2], [5], [3, 1, 4, 1, 5, 9, 2, 6], [100_000, 1, 70, 2, 99_000, 31, 32, 33]])
+@pytest.mark.parametrize(
+    "runs", [[0, 4, 2], [5], [3, 1, 4, 1, 5, 9, 2, 6], [100_000, 1, 70, 2, 99_000, 31, 32, 33]]
+)
 def test_compressed_run_lengths(runs: list[int]) -> None:
     assert decode_counts(encode_counts(runs)) == runs
 

@@ -23,7 +23,9 @@ def present(record):
 
 
 def name_of(record):
-    return record["text"].removeprefix("Is there an ").removeprefix("Is there a ").removesuffix(" in the image?")
+    return (
+        record["text"].removeprefix("Is there an ").removeprefix("Is there a ").removesuffix(" in the image?")
+    )
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -82,7 +84,9 @@ def test_from_coco_instances(tmp_path: Path) -> None:
     document = {
         "images": [{"id": n, "height": 24, "width": 30 + n} for n in PHOTOS],
         "annotations": [
-            {"image_id": n, "category_id": 1 + (k + n) % 9, "bbox": [k, 0, 2, 2]} for n in PHOTOS for k in range(3)
+            {"image_id": n, "category_id": 1 + (k + n) % 9, "bbox": [k, 0, 2, 2]}
+            for n in PHOTOS
+            for k in range(3)
         ],
         "categories": [{"id": n, "name": f"thing {n}"} for n in range(1, 10)],
     }

@@ -11,7 +11,8 @@ from robust_atp.errors import UserError
 from robust_atp.scoring import scorer
 
 ROWS: list[dict[str, Any]] = [
-    {"image": file_name(n), "question": "is it red", "answers": ["yes", "yes", "no"], "place": "sea"} for n in PHOTOS
+    {"image": file_name(n), "question": "is it red", "answers": ["yes", "yes", "no"], "place": "sea"}
+    for n in PHOTOS
 ]
 
 
@@ -56,7 +57,9 @@ def test_a_folder_of_images_with_its_own_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("said", "score"), [("Yes.", 1), ("the YES", 1), ("no", 1), ("maybe", 0)])
-def test_any_answer_counts_but_for_case_articles_and_punctuation(tmp_path: Path, said: str, score: float) -> None:
+def test_any_answer_counts_but_for_case_articles_and_punctuation(
+    tmp_path: Path, said: str, score: float
+) -> None:
     data = load(tmp_path, table=write(tmp_path, ".jsonl"))
     assert scorer(data.metric, data.references())(said, data.examples()[0].answers) == score
 
@@ -69,14 +72,20 @@ def test_a_table_of_captions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([{"question": "q", "answer": "a"}], r"row 1: lacks image \(or file_name\) \(has: question, answer\)"),
+        (
+            [{"question": "q", "answer": "a"}],
+            r"row 1: lacks image \(or file_name\) \(has: question, answer\)",
+        ),
         ([{"image": "a", "answer": "a"}], r"row 1: lacks question"),
         ([{"image": "a", "question": "q"}], r"row 1: lacks answer or answers"),
         ([{"image": "a", "question": "q", "answers": []}], r"row 1: lacks answer or answers"),
         ([{"image": "a", "question": "q", "answers": "x, y"}], "'answers' must be a JSON list, got 'x, y'"),
         (["a"], "row 1: expected an object, got str"),
         ([], "holds no questions"),
-        ([ROWS[0] | {"question_id": 1}, ROWS[1] | {"question_id": 1}], "question ids in .* more than once: 1"),
+        (
+            [ROWS[0] | {"question_id": 1}, ROWS[1] | {"question_id": 1}],
+            "question ids in .* more than once: 1",
+        ),
     ],
 )
 def test_malformed_tables(tmp_path: Path, rows: Any, message: str) -> None:

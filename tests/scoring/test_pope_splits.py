@@ -51,9 +51,15 @@ def test_a_pair_asked_twice():
         pope_splits({"a": RANDOM[:1], "b": [ask("1", "cup", "no")]}, {"a": ["no"], "b": ["no"]})
 
 
-def test_what_is_no_pope_question():
-    with pytest.raises(UserError, match=r"reads 'Is there a \.\.\. in the image\?', got 'How many dogs\?'"):
-        object_prior([{"image": "1", "text": "How many dogs?", "label": "yes"}])
+def test_questions_of_another_form_stand_for_themselves():
+    said = [
+        {"image": str(n), "text": "Do you see dogs?", "label": label}
+        for n, label in enumerate(["yes", "yes", "no"])
+    ]
+    assert object_prior(said) == pytest.approx(2 / 3)
+
+
+def test_questions_and_answers_are_of_the_same_splits():
     with pytest.raises(UserError, match=r"questions are of \['a'\], answers of \['b'\]"):
         pope_splits({"a": []}, {"b": []})
 
