@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from robust_atp.backbones.quiet import without_progress_bars
 from robust_atp.errors import UserError, nearest
 from robust_atp.registry import Registry
+from robust_atp.tasks import SHORT_ANSWER
 
 if TYPE_CHECKING:
     from robust_atp.backbones.seam import Backbone
@@ -29,7 +30,8 @@ class BackboneSpec:
     ``clip`` names the CLIP model whose text tower and projections match the vision tower; by default the
     checkpoint's own ``clip`` folder, or the published one for LLaVA-1.5. ``prompt`` is a
     template that holds ``<image>`` and ``{question}``. ``prompt`` and ``max_new_tokens`` default to what the
-    checkpoint brings along in ``robust_atp.json``, then to LLaVA-1.5's short-answer prompt and 16.
+    checkpoint brings along in ``robust_atp.json``, then to what the family has for ``task`` (short answer or
+    caption): LLaVA-1.5's prompt, with or without the request for a single word, and 16 or 64 tokens.
     """
 
     id: str
@@ -39,6 +41,7 @@ class BackboneSpec:
     clip: str | None = None
     prompt: str | None = None
     max_new_tokens: int | None = None
+    task: str = SHORT_ANSWER
 
 
 # A family is loaded by ``family(source, spec, revision)``, source being a folder or hub id.

@@ -109,6 +109,7 @@ class Backbone(Protocol):
 
     name: str
     revision: str  # resolved commit or content hash of the weights
+    prompt: str  # the template that questions are put in, with <image> and {question}
 
     @property
     def shape(self) -> "DecoderShape":

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from robust_atp.backbones.loading import BackboneSpec
 from robust_atp.backbones.prompt import check_template
+from robust_atp.backbones.tasks import MAX_NEW_TOKENS, template_for
 from robust_atp.errors import UserError
 
 _PROMPT_OF_LLAVA_15 = (
@@ -27,8 +28,12 @@ class Settings:
         """Settings of the checkpoint in folder or hub id ``source``; ``UserError`` for a malformed file."""
         own = _read(Path(source) / "robust_atp.json")
         return cls(
-            prompt=check_template(spec.prompt or own.get("prompt", _PROMPT_OF_LLAVA_15)),
-            max_new_tokens=int(spec.max_new_tokens or own.get("max_new_tokens", 16)),
+            prompt=check_template(
+                spec.prompt or own.get("prompt") or template_for(spec.task, _PROMPT_OF_LLAVA_15)
+            ),
+            max_new_tokens=int(
+                spec.max_new_tokens or own.get("max_new_tokens") or MAX_NEW_TOKENS[spec.task]
+            ),
             clip=spec.clip or _matching_clip(source),
         )
 

@@ -9,11 +9,12 @@ from robust_atp.data.coco import CocoConfig, coco_number
 from robust_atp.data.config import DataFile
 from robust_atp.data.example import Example
 from robust_atp.data.hub import HubTable
-from robust_atp.data.image_questions import CAPTION, ImageQuestions
+from robust_atp.data.image_questions import ImageQuestions
 from robust_atp.data.json_stream import elements
 from robust_atp.data.official import field, identifier, text
 from robust_atp.data.spool import Spool
 from robust_atp.errors import UserError
+from robust_atp.tasks import CAPTION
 
 INSTRUCTION = "Provide a one-sentence caption for the provided image."
 
@@ -35,6 +36,16 @@ class CocoCaptionsConfig(CocoConfig):
     captions: DataFile | None = None
     karpathy: DataFile | None = None
 
+    @property
+    def scored_by(self) -> str:
+        """CIDEr-D under document frequencies of the whole split."""
+        return "cider"
+
+    @property
+    def task(self) -> str:
+        """Captions are longer than answers."""
+        return CAPTION
+
     def read(self) -> ImageQuestions:
         """Read the captions; images are read one by one when they are asked for."""
         read_image, version = self.read_image, ""
@@ -54,8 +65,6 @@ class CocoCaptionsConfig(CocoConfig):
             self,
             (_example(image, captions.get(image)) for image in captions),
             read_image,
-            metric="cider",
-            task=CAPTION,
             what=what,
             read_mask=self.mask_reader(),
             references=lambda: (captions.get(image) for image in captions),

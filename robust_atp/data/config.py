@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from robust_atp.data.example import Dataset
+from robust_atp.tasks import SHORT_ANSWER
 
 
 def _against_base(path: Path, info: ValidationInfo) -> Path:
@@ -57,13 +58,23 @@ class DatasetConfig(BaseModel):
     split: str
     exported: DataFolder | None = None
 
+    @property
+    def task(self) -> str:
+        """What backbones are asked for: ``short answer`` or ``caption``."""
+        return SHORT_ANSWER
+
+    @property
+    def scored_by(self) -> str:
+        """Name of the score of an answer, as ``robust_atp.scoring.scorer`` knows it."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how answers are scored")
+
     def load(self) -> Dataset:
         """Read the data set. ``UserError`` naming the file for anything missing or malformed."""
         if self.exported is None:
             return self.read()
         from robust_atp.data.exported import Exported
 
-        return Exported(self.exported, self.name, self.split)
+        return Exported(self.exported, self.name, self.split, self.scored_by)
 
     def read(self) -> Dataset:
         """Read the data set from where it was first published."""

@@ -33,7 +33,6 @@ class Dataset(Protocol):
     name: str
     split: str
     metric: str  # a name that robust_atp.scoring.scorer knows: "vqa" | "pope" | "gqa" | "cider" | ...
-    task: str  # how the question is put to a model: "short answer" | "caption"
 
     @property
     def fingerprint(self) -> str:

@@ -23,7 +23,7 @@ _COLUMNS = (
 class Exported:
     """A ``Dataset`` read from an export of the data set that a study calls ``name`` and ``split``."""
 
-    def __init__(self, folder: Path, name: str, split: str) -> None:
+    def __init__(self, folder: Path, name: str, split: str, metric: str) -> None:
         """``UserError`` if the folder is no export, or one of another data set."""
         about = _about(folder)
         if (about["dataset"], about["split"]) != (name, split):
@@ -31,15 +31,14 @@ class Exported:
                 f"{folder} is an export of {about['dataset']}/{about['split']}, the study names it {name}/{split}"
             )
         self.name, self.split = name, split
-        self.metric: str = about["metric"]
-        self.task: str = about["task"]
+        self.metric = metric
         self._folder = folder
         self._subsets = frozenset(about["subsets"])
         self._store = ExampleStore(_examples(self._table(QUESTIONS)), str(folder))
         # Images of one subset come one after the other.
         self._images = cache(self._open_images)
         # Which pixels there are is decided by the versions of the corruptions, too.
-        decisive = json.dumps([about["fingerprint"], about["versions"]], sort_keys=True)
+        decisive = json.dumps([about["fingerprint"], about["versions"], metric], sort_keys=True)
         self.fingerprint = hashlib.blake2b(decisive.encode(), digest_size=16).hexdigest()
 
     def image_ids(self) -> Sequence[str]:

@@ -45,6 +45,11 @@ class GQAConfig(PublishedConfig):
     entailed: bool = False
     protocol: Protocol = "official"
 
+    @property
+    def scored_by(self) -> str:
+        """Name of the score: that of the official program, or of the protocol."""
+        return metric(self.protocol)
+
     def read(self) -> ImageQuestions:
         """Read the questions; images are read one by one when they are asked for."""
         if self.hub is not None:
@@ -62,7 +67,6 @@ class GQAConfig(PublishedConfig):
             self,
             gqa_examples(found, what, entailed=self.entailed),
             read_image,
-            metric=metric(self.protocol),
             what=what,
             read_mask=mask_reader(self.scene_graphs),
             limit=self.limit,

@@ -24,6 +24,11 @@ class GQAOODConfig(PublishedConfig):
     scene_graphs: DataFile | None = None
     protocol: Protocol = "official"
 
+    @property
+    def scored_by(self) -> str:
+        """Name of the score: that of the official program, or of the protocol."""
+        return metric(self.protocol)
+
     def read(self) -> ImageQuestions:
         """Read the questions; images are read one by one when they are asked for."""
         assert self.head is not None
@@ -36,7 +41,6 @@ class GQAOODConfig(PublishedConfig):
                 for frequency, file in (("head", self.head), ("tail", self.tail))
             ),
             jpeg_reader(self.images_folder),
-            metric=metric(self.protocol),
             what=f"{self.head} and {self.tail}",
             read_mask=mask_reader(self.scene_graphs),
             limit=self.limit,

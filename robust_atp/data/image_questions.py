@@ -1,5 +1,7 @@
 """Questions about images that lie somewhere: what every published data set becomes."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -11,9 +13,6 @@ from robust_atp.data.example_store import ExampleStore
 ReadImage = Callable[[str], np.ndarray]
 ReadMask = Callable[[str], np.ndarray | None]
 
-SHORT_ANSWER = "short answer"
-CAPTION = "caption"
-
 
 class ImageQuestions:
     """A ``Dataset`` of examples on disk and of images that are read one by one, when they are asked for."""
@@ -24,9 +23,7 @@ class ImageQuestions:
         examples: Iterable[Example],
         read_image: ReadImage,
         *,
-        metric: str,
         what: str,
-        task: str = SHORT_ANSWER,
         read_mask: ReadMask | None = None,
         references: Callable[[], Iterable[Sequence[str]]] | None = None,
         limit: int | None = None,
@@ -37,10 +34,11 @@ class ImageQuestions:
         ``references`` are those of the whole data set, where ``limit`` must not change them.
         """
         self.name, self.split = config.name, config.split
-        self.metric, self.task = metric, task
+        self.metric = config.scored_by
         self._store = ExampleStore(examples, what, limit)
         self._read_image, self._read_mask, self._references = read_image, read_mask, references
-        self.fingerprint = self._store.fingerprint + version
+        decisive = json.dumps([self._store.fingerprint, version, self.metric])
+        self.fingerprint = hashlib.blake2b(decisive.encode(), digest_size=16).hexdigest()
 
     def image_ids(self) -> Sequence[str]:
         """Ids of the images that questions are asked about, in order of first appearance."""

@@ -10,7 +10,6 @@ from pydantic import Field
 
 from robust_atp.data.config import DatasetConfig
 from robust_atp.data.example import Example
-from robust_atp.data.image_questions import SHORT_ANSWER
 from robust_atp.errors import UserError
 from robust_atp.phantom.questions import Question
 from robust_atp.phantom.split import HeldOutScene, held_out
@@ -30,6 +29,11 @@ class PhantomConfig(DatasetConfig):
     images: int = Field(default=48, ge=1)
     world: Literal["balanced", "neutral", "shortcut"] = "balanced"
 
+    @property
+    def scored_by(self) -> str:
+        """Official VQA accuracy."""
+        return "vqa"
+
     def read(self) -> "Phantom":
         """Draw the scenes' contents; pixels are rendered when asked for."""
         return Phantom(self)
@@ -39,7 +43,6 @@ class Phantom:
     """Rendered scenes of known truth with up to eight questions each and a mask of every object."""
 
     metric = "vqa"
-    task = SHORT_ANSWER
 
     def __init__(self, config: PhantomConfig) -> None:
         self.name: str = config.name

@@ -38,6 +38,11 @@ class POPEConfig(CocoConfig):
     """Of the hub's data set: the one that has the strategies for splits."""
     protocol: Literal["official", "lmms-eval"] = "official"
 
+    @property
+    def scored_by(self) -> str:
+        """Name of the score: that of the official program, or of the protocol."""
+        return "pope" if self.protocol == "official" else f"pope:{self.protocol}"
+
     def read(self) -> ImageQuestions:
         """Read the questions; images are read one by one when they are asked for."""
         if self.hub is not None:
@@ -55,7 +60,6 @@ class POPEConfig(CocoConfig):
             self,
             (pope_example(record, where) for record, where in found),
             read_image,
-            metric="pope" if self.protocol == "official" else f"pope:{self.protocol}",
             what=what,
             read_mask=self.mask_reader(),
             limit=self.limit,

@@ -31,6 +31,11 @@ class POPEBuilderConfig(CocoConfig):
     pairs: int = Field(default=3, ge=1)
     seed: int = Field(default=0, ge=0)
 
+    @property
+    def scored_by(self) -> str:
+        """POPE's reading of an answer."""
+        return "pope"
+
     def read(self) -> ImageQuestions:
         """Make the questions from the annotations."""
         file = self.instances or self.scene_graphs
@@ -42,7 +47,6 @@ class POPEBuilderConfig(CocoConfig):
             self,
             (pope_example(record, f"{file}, question {record['question_id']}") for record in built),
             self.read_image,
-            metric="pope",
             what=str(file),
             read_mask=known.mask,
         )

@@ -11,9 +11,10 @@ from robust_atp.data.config import DataFile, DataFolder, PublishedConfig
 from robust_atp.data.example import Example
 from robust_atp.data.hub import HubTable
 from robust_atp.data.image_folder import read_below
-from robust_atp.data.image_questions import CAPTION, SHORT_ANSWER, ImageQuestions
+from robust_atp.data.image_questions import ImageQuestions
 from robust_atp.data.json_stream import records
 from robust_atp.errors import UserError
+from robust_atp.tasks import CAPTION
 
 _METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _KNOWN = (
@@ -61,6 +62,16 @@ class TableConfig(PublishedConfig):
         "cider",
     ] = "exact"
 
+    @property
+    def scored_by(self) -> str:
+        """The study's ``metric``."""
+        return self.metric
+
+    @property
+    def task(self) -> str:
+        """Captions if they are scored as such."""
+        return CAPTION if self.metric == "cider" else super().task
+
     def read(self) -> ImageQuestions:
         """Read the table; images are read one by one when they are asked for."""
         version = ""
@@ -82,8 +93,6 @@ class TableConfig(PublishedConfig):
             self,
             (_example(row, f"{what}, row {number}", number) for number, row in enumerate(found, start=1)),
             read_image,
-            metric=self.metric,
-            task=CAPTION if self.metric == "cider" else SHORT_ANSWER,
             what=what,
             limit=self.limit,
             version=version,

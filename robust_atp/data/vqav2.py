@@ -37,6 +37,11 @@ class VQAv2Config(CocoConfig):
     pairs: DataFile | None = None
     protocol: Literal["official", "always-normalise"] = "official"
 
+    @property
+    def scored_by(self) -> str:
+        """Name of the score: that of the official program, or of the protocol."""
+        return "vqa" if self.protocol == "official" else f"vqa:{self.protocol}"
+
     def read(self) -> ImageQuestions:
         """Read questions and annotations; images are read one by one when they are asked for."""
         pairs = Spool(_pairs(self.pairs)) if self.pairs else None
@@ -54,7 +59,6 @@ class VQAv2Config(CocoConfig):
             self,
             (_example(record, where, pairs) for record, where in found),
             read_image,
-            metric="vqa" if self.protocol == "official" else f"vqa:{self.protocol}",
             what=what,
             read_mask=self.mask_reader(),
             limit=self.limit,

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corruptions.registry import find
-from robust_atp.data import Dataset, Example
+from robust_atp.data import Dataset, DatasetConfig, Example
 from robust_atp.data.data_card import data_card
 from robust_atp.data.export_format import ABOUT, CLEAN, QUESTIONS, REFERENCES, features, subset
 from robust_atp.data.hub import hub_split
@@ -43,14 +43,15 @@ def export(study: Study, out: Path) -> list[Path]:
     folders = []
     for config in study.data:
         folder = out if len(study.data) == 1 else out / f"{config.name}-{config.split}"
-        _export(study, config.load(), folder)
+        _export(study, config, folder)
         folders.append(folder)
     return folders
 
 
-def _export(study: Study, dataset: Dataset, folder: Path) -> None:
+def _export(study: Study, config: DatasetConfig, folder: Path) -> None:
+    dataset = config.load()
     chosen = [what for what in interventions(study) if what.name == CLEAN_IMAGE or what.severity]
-    about = _about(dataset, chosen)
+    about = _about(dataset, config.task, chosen)
     _claim(folder, about)
     first = f"{hub_split(dataset.split)}-00000.parquet"
     _write(folder / "data" / QUESTIONS / first, QUESTIONS, map(_question_row, dataset.examples()))
@@ -66,14 +67,14 @@ def _export(study: Study, dataset: Dataset, folder: Path) -> None:
     publish(folder / "README.md", data_card(about).encode())
 
 
-def _about(dataset: Dataset, chosen: list[Intervention]) -> dict[str, Any]:
+def _about(dataset: Dataset, task: str, chosen: list[Intervention]) -> dict[str, Any]:
     names = dict.fromkeys(what.name for what in chosen if what.severity)
     return {
         "format": 1,
         "dataset": dataset.name,
         "split": dataset.split,
         "metric": dataset.metric,
-        "task": dataset.task,
+        "task": task,
         "fingerprint": dataset.fingerprint,
         "images": len(dataset.image_ids()),
         "questions": len(dataset.examples()),

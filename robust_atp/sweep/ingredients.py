@@ -10,6 +10,7 @@ from robust_atp.probes import controls
 from robust_atp.pruning.trained import weights_hash
 from robust_atp.sweep.plan import CLEAN, Plan, plan
 from robust_atp.sweep.study import BackboneConfig, Study
+from robust_atp.tasks import SHORT_ANSWER
 
 if TYPE_CHECKING:
     from robust_atp.backbones.seam import Backbone
@@ -57,11 +58,11 @@ def pruner_weights(study: Study, backbone: BackboneConfig) -> dict[str, str]:
     return found
 
 
-def load(backbone: BackboneConfig) -> "Backbone":
-    """Load a backbone of a study, weights and all."""
+def load(backbone: BackboneConfig, task: str = SHORT_ANSWER) -> "Backbone":
+    """Load a backbone of a study for a task, weights and all."""
     from robust_atp.backbones import BackboneSpec, load_backbone
 
-    return load_backbone(BackboneSpec(**backbone.model_dump(exclude={"name"})))
+    return load_backbone(BackboneSpec(**backbone.model_dump(exclude={"name"}), task=task))
 
 
 def _commit(backbone: BackboneConfig) -> str:

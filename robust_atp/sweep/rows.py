@@ -57,6 +57,7 @@ def table(
     unit: Unit,
     metric: str,
     score: Score,
+    prompt: str,
     shard: Shard,
     pixels: Sequence[np.ndarray],
     grids: Sequence[tuple[int, int]],
@@ -76,6 +77,7 @@ def table(
         "severity": what.severity,
         "noise_seed": what.noise_seed,
         "metric": metric,
+        "prompt": prompt,
     }
     hashes = [pixel_hash(image) for image in pixels]
     objects = [None if patches is None else pack(patches) for patches in shard.object_patches]

@@ -23,6 +23,7 @@ from robust_atp.sweep.ingredients import load
 from robust_atp.sweep.plan import Arm, Unit, arms
 from robust_atp.sweep.rows import ArmResult, Encoded, Shard, table
 from robust_atp.sweep.study import BackboneConfig, Study
+from robust_atp.tasks import SHORT_ANSWER
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,11 @@ class Pruned:
 class Worker:
     """Holds one backbone and the data sets of a study: the only place where models meet images."""
 
-    def __init__(self, study: Study, backbone: BackboneConfig) -> None:
-        """Load the backbone. ``UserError`` if an arm needs what it does not provide or cannot compute."""
+    def __init__(self, study: Study, backbone: BackboneConfig, task: str = SHORT_ANSWER) -> None:
+        """Load the backbone for a task. ``UserError`` if an arm needs what it does not provide or cannot compute."""
         self._study = study
         self._name = backbone.name
-        self._backbone = load(backbone)
+        self._backbone = load(backbone, task)
         self._arms = [(arm, _method(arm, study).on(self._backbone)) for arm in arms(study)]
         self._signals = frozenset[str]().union(*(method.needs for _, method in self._arms))
         self._needs_text = any(method.needs_text for _, method in self._arms)
@@ -72,6 +73,7 @@ class Worker:
             unit=unit,
             metric=dataset.metric,
             score=self._score(unit.dataset, unit.split),
+            prompt=self._backbone.prompt,
             shard=shard,
             pixels=images,
             grids=[image.grid for image in whole.tokens],

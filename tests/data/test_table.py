@@ -7,6 +7,7 @@ import pytest
 from coco_fixture import PHOTOS, file_name, write_photos
 
 from robust_atp.data import load_dataset
+from robust_atp.data.table import TableConfig
 from robust_atp.errors import UserError
 from robust_atp.scoring import scorer
 
@@ -66,7 +67,8 @@ def test_any_answer_counts_but_for_case_articles_and_punctuation(
 
 def test_a_table_of_captions(tmp_path: Path) -> None:
     data = load(tmp_path, table=write(tmp_path, ".jsonl"), metric="cider")
-    assert data.task == "caption"
+    assert data.metric == "cider"
+    assert TableConfig(name="table", split="x", images_folder=tmp_path, metric="cider").task == "caption"
 
 
 @pytest.mark.parametrize(
