@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import pandas as pd
@@ -13,8 +14,9 @@ from robust_atp.scoring import caption_scores, gqa_scores, pope_splits, vqa_accu
 Splits: TypeAlias = Mapping[str, pd.DataFrame]
 Figures: TypeAlias = Iterator[tuple[str, str, float, int]]  # split, quantity, value, answers behind it
 
-_CELL = ("backbone", "dataset", *ARM, *CONDITION, "metric")
-COLUMNS = (*_CELL, "split", "quantity", "value", "n")
+_SEEN = ("backbone", "dataset", *CONDITION, "noise_seed", "metric")
+_FIGURE = ("split", "quantity", "value", "n")
+COLUMNS = ("backbone", "dataset", *ARM, *CONDITION, "metric", *_FIGURE)
 
 
 def official(records: Records) -> pd.DataFrame:
@@ -28,20 +30,17 @@ def official(records: Records) -> pd.DataFrame:
 
     No intervals: the differences that a study is about have theirs elsewhere.
     """
-    cells = query(
-        records,
-        f"SELECT DISTINCT {listed(_CELL)}, noise_seed FROM records WHERE metric IS NOT NULL ORDER BY ALL",
+    rows: list[dict[str, Any]] = []
+    seen = query(
+        records, f"SELECT DISTINCT {listed(_SEEN)} FROM records WHERE metric IS NOT NULL ORDER BY ALL"
     )
-    rows = []
-    for cell in map(dict, cells.to_dict("records")):
-        figures = _FIGURES.get(cell["metric"].partition(":")[0])
+    for condition in map(dict, seen.to_dict("records")):
+        figures = _FIGURES.get(condition["metric"].partition(":")[0])
         if figures is not None:
-            found = _answers(records, cell)
-            splits = {str(split): part for split, part in found.groupby("split", sort=True)}
-            rows += [
-                {**cell, "split": split, "quantity": quantity, "value": value, "n": n}
-                for split, quantity, value, n in figures(splits)
-            ]
+            for arm, answers in _answers(records, condition).groupby(list(ARM), sort=True):
+                cell = condition | dict(zip(ARM, arm, strict=True))
+                splits = {str(split): part for split, part in answers.groupby("split", sort=True)}
+                rows += [cell | dict(zip(_FIGURE, figure, strict=True)) for figure in figures(splits)]
     if not rows:
         return pd.DataFrame(columns=list(COLUMNS))
     keys = [column for column in COLUMNS if column != "value"]
@@ -49,12 +48,13 @@ def official(records: Records) -> pd.DataFrame:
     return means.reset_index()[list(COLUMNS)]
 
 
-def _answers(records: Records, cell: Mapping[Hashable, Any]) -> pd.DataFrame:
-    conditions = " AND ".join(f'"{name}" = {_literal(value)}' for name, value in cell.items())
+def _answers(records: Records, condition: Mapping[Hashable, Any]) -> pd.DataFrame:
+    conditions = " AND ".join(f'"{name}" = {_literal(value)}' for name, value in condition.items())
     return query(
         records,
         f"""
-        SELECT split, image_id, question_id, question, answer_type, "group", prediction, answer, answers, score
+        SELECT {listed(ARM)}, split, image_id, question_id, question, answer_type, "group", prediction, answer,
+               answers, score
         FROM records WHERE {conditions} ORDER BY split, image_id, question_id
         """,
     )
@@ -66,14 +66,17 @@ def _literal(value: Any) -> str:
 
 def _vqa(splits: Splits) -> Figures:
     for split, rows in splits.items():
-        always = [
-            vqa_accuracy(prediction, list(answers), "always-normalise")
-            for prediction, answers in zip(rows["prediction"], rows["answers"], strict=True)
-        ]
+        pairs = zip(rows["prediction"], map(tuple, rows["answers"]), strict=True)
+        always = [_always_normalised(*pair) for pair in pairs]
         yield split, "overall", 100 * rows["score"].mean(), len(rows)
         yield split, "overall, always-normalise", 100 * sum(always) / len(always), len(rows)
         for kind, part in rows.groupby("answer_type", sort=True):
             yield split, str(kind), 100 * part["score"].mean(), len(part)
+
+
+@lru_cache(maxsize=1 << 16)  # arms mostly say the same
+def _always_normalised(prediction: str, answers: tuple[str, ...]) -> float:
+    return vqa_accuracy(prediction, answers, "always-normalise")
 
 
 def _gqa(splits: Splits) -> Figures:
