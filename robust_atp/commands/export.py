@@ -28,5 +28,5 @@ def main(arguments: argparse.Namespace) -> int:
     study = load_study(arguments.study, arguments.settings)
     for config, folder in zip(study.data, export(study, arguments.out), strict=True):
         print(f"{config.name}/{config.split}: {folder}")
-        print(f"in a study: {{name: {config.name}, split: {config.split}, exported: {folder}}}")
+        print(f"in a study: {{name: {config.name}, split: {config.split}, exported: {folder.resolve()}}}")
     return 0

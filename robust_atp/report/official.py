@@ -30,7 +30,7 @@ def official(records: Records) -> pd.DataFrame:
 
     No intervals: the differences that a study is about have theirs elsewhere.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[Hashable, Any]] = []
     seen = query(
         records, f"SELECT DISTINCT {listed(_SEEN)} FROM records WHERE metric IS NOT NULL ORDER BY ALL"
     )
