@@ -23,6 +23,7 @@ COMMANDS = {
     "compatibility": "which pruners run on which backbones, and why the others do not; loads no weights",
     "cutlayers": "find the layers after which a backbone's attention to the image shifts",
     "calibrate": "find the energy threshold at which e-adaprune keeps a wanted share on average",
+    "export": "write a study's data sets with their corrupted images, as Parquet",
     "corrupt": "corrupt one image",
     "corruptions": "contact sheet of an image; contract check of a new type",
     "phantom": "write the rendered test world as official VQAv2 files",

@@ -105,6 +105,8 @@ def synthetic_records(
                         "position_policy": "original",
                         "prediction": "star" if right else "circle",
                         "answer": "star",
+                        "answers": ["star"],
+                        "metric": "exact",
                         "score": float(right),
                         "first_token_logprob": -0.1,
                         "yes_no_margin": 0.0,

@@ -49,6 +49,7 @@ class Blip2:
         self.capabilities = self.capabilities_of(source, spec, self.model.config.to_dict())
         image_token = self._check_placeholders()
         self.vision = Blip2Vision(spec.id, self.model, settings.clip)
+        self.prompt = settings.prompt
         template = Template(settings.prompt, image_token, self.model.config.image_token_id, image_first=True)
         language: Any = self.model.language_model
         end_ids = language.generation_config.eos_token_id

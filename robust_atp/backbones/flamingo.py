@@ -54,6 +54,7 @@ class Flamingo:
         self.model = load_model(IdeficsForVisionText2Text, source, spec)
         self.capabilities = self.capabilities_of(source, spec, self.model.config.to_dict())
         self.vision = FlamingoVision(spec.id, self.model, settings.clip)
+        self.prompt = settings.prompt
         template = Template(settings.prompt, IMAGE, self.processor.image_token_id)
         end_ids = self.model.generation_config.eos_token_id
         words = Words(self.processor.tokenizer, template, end_ids, settings.max_new_tokens)

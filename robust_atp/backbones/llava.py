@@ -64,6 +64,7 @@ class Llava:
         self.model = load_model(LlavaForConditionalGeneration, source, spec)
         self.capabilities = self.capabilities_of(source, spec, self.model.config.to_dict())
         self.vision = ClipVision(spec.id, self.model, settings.clip)
+        self.prompt = settings.prompt
         template = Template(
             settings.prompt,
             self.processor.image_token,

@@ -69,6 +69,7 @@ class LlavaNext:
         self.model = load_model(LlavaNextForConditionalGeneration, source, spec)
         self.capabilities = self.capabilities_of(source, spec, self.model.config.to_dict())
         self.vision = ClipVision(spec.id, self.model, settings.clip)
+        self.prompt = settings.prompt
         template = Template(settings.prompt, self.processor.image_token, self.model.config.image_token_id)
         end_ids = self.model.generation_config.eos_token_id
         words = Words(self.processor.tokenizer, template, end_ids, settings.max_new_tokens)

@@ -82,6 +82,7 @@ class Qwen2_5_VL:
         self.vision = WindowedVision(self.model.model.visual)
         self._size = self._pixel_bounds(family_options(spec, Qwen2_5_VLOptions))
         image_token = self.model.config.image_token_id
+        self.prompt = settings.prompt
         template = Template(settings.prompt, self.tokenizer.convert_ids_to_tokens(image_token), image_token)
         end_ids = self.model.generation_config.eos_token_id
         words = Words(self.tokenizer, template, end_ids, settings.max_new_tokens)

@@ -173,6 +173,7 @@ class Backbone(Protocol):
     name: str
     revision: str  # resolved commit or content hash of the weights
     capabilities: Capabilities
+    prompt: str  # the template that questions are put in, with <image> and {question}
 
     @property
     def shape(self) -> "PrefillShape":
