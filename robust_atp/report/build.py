@@ -24,12 +24,6 @@ if TYPE_CHECKING:
     from robust_atp.sweep.results import Results
     from robust_atp.sweep.study import Study
 
-_SECTION_OF_PROBE = {
-    "control-images": "controls",
-    "background-gap": "background",
-    "kept-token-recall": "recall",
-}
-
 
 class _Folder:
     """Writes files below a folder and remembers them: what an earlier report left there is not ours to list."""
@@ -118,10 +112,8 @@ def _write(illustration: Illustration, folder: _Folder) -> Shown:
 
 def _empty_probes(analysis: Analysis) -> dict[str, str]:
     empty = [name for name, table in analysis.probes.items() if table.empty]
-    reasons = {
-        name: f"The probe {name} had nothing to measure: it needs {PROBES.get(name).needs}." for name in empty
-    }
-    return {_SECTION_OF_PROBE.get(name, "probes"): reason for name, reason in reasons.items()}
+    wants = "; ".join(f"{name} needs {PROBES.get(name).needs}" for name in empty)
+    return {"probes": f"Probes that had nothing to measure here: {wants}."} if wants else {}
 
 
 def _study_file(study: "Study") -> str:
