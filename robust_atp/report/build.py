@@ -52,6 +52,7 @@ def build_report(results: "Results", out: Path, command: str = "robust-atp repor
     page = render(
         study=results.study.name,
         verdicts=verdicts(analysis),
+        claims=analysis.claims,
         figures=shown,
         tables=analysis.tables(),
         missing=missing | _empty_probes(analysis),
