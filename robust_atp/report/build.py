@@ -11,9 +11,11 @@ from robust_atp.image_sums import DRAWS, LEVEL, SEED
 from robust_atp.probes.probe import PROBES
 from robust_atp.report.analysis import Analysis, analyse
 from robust_atp.report.citation import cff
-from robust_atp.report.facts import environment, limitations, records_digest, scale
+from robust_atp.report.crate import CRATE, ro_crate
+from robust_atp.report.facts import environment, finished, limitations, records_digest, scale
 from robust_atp.report.figures.style import png, svg
 from robust_atp.report.illustrations import Illustration, illustrations
+from robust_atp.report.latex import latex_table
 from robust_atp.report.manifest import MANIFEST, hashes, manifest
 from robust_atp.report.overlays import overlays
 from robust_atp.report.page import Shown, render, show
@@ -40,7 +42,7 @@ class _Folder:
 
 
 def build_report(results: "Results", out: Path, command: str = "robust-atp report") -> Path:
-    """Write report.html, summary.json, tables/, figures/, CITATION.cff and manifest.json; return the page.
+    """Write report.html, summary.json, tables/, figures/, CITATION.cff, RO-Crate metadata and manifest.json; return the page.
 
     The same records give the same bytes everywhere, but for what manifest.json and the page say of the machine.
     Pictures that are not here are left out, and the page says so.
@@ -49,9 +51,10 @@ def build_report(results: "Results", out: Path, command: str = "robust-atp repor
     for name, table in analysis.tables().items():
         folder.write(f"tables/{name}.csv", table.to_csv(index=False, float_format="%.10g"))
     shown, missing = _draw(results, analysis, folder)
+    found = verdicts(analysis)
     page = render(
         study=results.study.name,
-        verdicts=verdicts(analysis),
+        verdicts=found,
         claims=analysis.claims,
         figures=shown,
         tables=analysis.tables(),
@@ -66,7 +69,10 @@ def build_report(results: "Results", out: Path, command: str = "robust-atp repor
     folder.write("report.html", page)
     folder.write("summary.json", _json({"result_id": about["result_id"], **summary(analysis)}))
     folder.write("CITATION.cff", cff(about))
-    folder.write(MANIFEST, _json(about | {"files": hashes(out, folder.files)}))
+    folder.write("tables/verdicts.tex", latex_table(found, about["result_id"]))
+    about["files"] = hashes(out, folder.files)
+    folder.write(MANIFEST, _json(about))
+    folder.write(CRATE, ro_crate(about))
     return out / "report.html"
 
 
@@ -76,6 +82,7 @@ def _about(results: "Results") -> dict[str, Any]:
         identity=json.loads((results.folder / "identity.json").read_bytes()),
         digest=records_digest(results),
         scale=scale(results),
+        finished=finished(results.files()),
         environment=environment(results.files()),
         analysis={"draws": DRAWS, "seed": SEED, "level": LEVEL, "cluster": "image"},
     )

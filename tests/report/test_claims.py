@@ -68,7 +68,11 @@ def test_a_gap_that_pruning_closes_is_seen():
         & (frame["pruner"] == "atp")
         & frame["group"].str.contains("conflict")
     )
-    row = of(check_claims(frame.assign(score=frame["score"].where(~closes, 1.0))), "shortcut gap added", "phantom-shortcut")
+    row = of(
+        check_claims(frame.assign(score=frame["score"].where(~closes, 1.0))),
+        "shortcut gap added",
+        "phantom-shortcut",
+    )
     truth = Truth()
     conflict = truth.clean["atp"] - truth.half_gap["phantom-shortcut"]
     assert row["value"] == pytest.approx(-(1 - conflict))
@@ -110,6 +114,6 @@ def test_what_was_not_run_is_listed_and_not_judged(found):
     assert {claim.system for claim in shown} == {"ATP (arXiv 2512.12701)"}
     assert [len(claim.findings) for claim in shown] == [2] * 5
     lost = next(claim for claim in shown if claim.wanted.startswith("points lost"))
-    assert lost.wanted == "points lost below +1.0 points"
+    assert lost.wanted == "points lost below 1.0 points"
     assert lost.findings[0].estimate == "+5.0 points"
     assert lost.findings[0].counts == "n = 800 on 200 images"

@@ -162,7 +162,9 @@ def _gap_added(sums: ImageSums) -> pd.DataFrame:
             - (mean[..., aligned[whole]] - mean[..., conflict[whole]])
         )
     )
-    return _bootstrapped(ImageSums(cells, sums.num[:, aligned], sums.den[:, aligned] + sums.den[:, conflict]), arms, added)
+    return _bootstrapped(
+        ImageSums(cells, sums.num[:, aligned], sums.den[:, aligned] + sums.den[:, conflict]), arms, added
+    )
 
 
 def _against_unpruned(cells: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -191,7 +193,9 @@ def _of_costs(records: Records, measure: Callable[[pd.DataFrame, pd.DataFrame], 
     arms = costs[costs["pruner"] != "none"].reset_index(drop=True)
     whole = arms[list(POPULATION)].merge(costs[costs["pruner"] == "none"], on=list(POPULATION))
     value = measure(arms, whole)
-    return arms[[*_SUBJECT, "n"]].assign(value=value, lo=value, hi=value, detectable=0.0, images=0)[list(COLUMNS)]
+    return arms[[*_SUBJECT, "n"]].assign(value=value, lo=value, hi=value, detectable=0.0, images=0)[
+        list(COLUMNS)
+    ]
 
 
 def _timed(table: pd.DataFrame) -> pd.DataFrame:

@@ -41,7 +41,12 @@ def tested(claims: pd.DataFrame) -> list[Tested]:
     measured = claims[claims["verdict"] != UNMEASURED]
     keys = ["system", "claim", "measure", "rule", "threshold"]
     return [
-        Tested(system, claim, f"{measure} {rule} {_amount(measure, threshold)}", tuple(_findings(rows)))
+        Tested(
+            system,
+            claim,
+            f"{measure} {rule} {_amount(measure, threshold).lstrip('+')}",
+            tuple(_findings(rows)),
+        )
         for (system, claim, measure, rule, threshold), rows in measured.groupby(keys, sort=False)
     ]
 
@@ -59,7 +64,9 @@ def _findings(rows: pd.DataFrame) -> Iterator[Finding]:
             where=f"{row.backbone} on {row.dataset}",
             arm=Arm(row.pruner, row.keep, row.position_policy).label,
             estimate=_amount(row.measure, row.value),
-            interval=f"{_amount(row.measure, row.lo)} to {_amount(row.measure, row.hi)}" if sampled and row.lo == row.lo else "",
+            interval=f"{_amount(row.measure, row.lo)} to {_amount(row.measure, row.hi)}"
+            if sampled and row.lo == row.lo
+            else "",
             counts=f"n = {row.n:,.0f}" + (f" on {row.images:,.0f} images" if row.images else " answers"),
             verdict=row.verdict,
             note=row.note,
