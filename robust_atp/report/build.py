@@ -42,7 +42,7 @@ class _Folder:
 
 
 def build_report(results: "Results", out: Path, command: str = "robust-atp report") -> Path:
-    """Write report.html, summary.json, tables/, figures/, CITATION.cff, RO-Crate metadata and manifest.json; return the page.
+    """Write the page with summary, tables, figures, citation, RO-Crate metadata and manifest; return the page.
 
     The same records give the same bytes everywhere, but for what manifest.json and the page say of the machine.
     Pictures that are not here are left out, and the page says so.

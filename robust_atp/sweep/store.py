@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -111,7 +111,7 @@ class Store:
             "versions": {name: version(name) for name in _VERSIONS},
             "host": socket.gethostname(),
             "seconds": round(seconds, 3),
-            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         metadata = {**(records.schema.metadata or {}), b"robust-atp": json.dumps(about).encode()}
         sink = pa.BufferOutputStream()

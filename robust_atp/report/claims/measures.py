@@ -15,7 +15,7 @@ from robust_atp.image_sums import ImageSums, per_dataset
 from robust_atp.query import ANSWERS, ARM, POPULATION, Records, listed, query
 from robust_atp.report.cost import cost
 from robust_atp.report.excess import differences
-from robust_atp.stats import minimum_detectable_effect
+from robust_atp.stats import Replicates, minimum_detectable_effect
 
 COLUMNS = (*POPULATION, *ARM, "value", "lo", "hi", "detectable", "n", "images")
 LEVEL = 0.90
@@ -175,7 +175,7 @@ def _against_unpruned(cells: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return pairs["index"].to_numpy(), pairs["index_whole"].to_numpy()
 
 
-def _bootstrapped(sums: ImageSums, arms: np.ndarray, found) -> pd.DataFrame:  # noqa: ANN001
+def _bootstrapped(sums: ImageSums, arms: np.ndarray, found: Replicates) -> pd.DataFrame:
     lo, hi = found.interval(LEVEL)
     return sums.cells.iloc[arms][list(_SUBJECT)].assign(
         value=found.value,
