@@ -18,6 +18,7 @@ COMMANDS = {
     "report": "write the page, tables, figures and manifest of a study",
     "show": "kept tokens of one image, clean beside corrupted, arm by arm",
     "verify": "recompute a report's hashes and headline from the records",
+    "compare": "the headline of several studies side by side",
     "cite": "how to cite a report",
     "list": "corruptions, pruners, backbones, datasets, probes or columns",
     "compatibility": "which pruners run on which backbones, and why the others do not; loads no weights",

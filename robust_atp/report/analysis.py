@@ -7,6 +7,7 @@ import pandas as pd
 from robust_atp.probes.probe import PROBES
 from robust_atp.query import Records
 from robust_atp.report.accuracy import accuracy, loss, overview
+from robust_atp.report.claims import check_claims
 from robust_atp.report.cost import cost
 from robust_atp.report.excess import excess_drop, mean_excess_drop, retention_gap
 from robust_atp.report.kept_tokens import kept_token_stability
@@ -27,6 +28,7 @@ class Analysis:
     retention_gap: pd.DataFrame
     kept_token_stability: pd.DataFrame
     cost: pd.DataFrame
+    claims: pd.DataFrame
     probes: dict[str, pd.DataFrame]
 
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -48,5 +50,6 @@ def analyse(records: Records) -> Analysis:
         retention_gap=retention_gap(records),
         kept_token_stability=kept_token_stability(records),
         cost=cost(records),
+        claims=check_claims(records),
         probes={name: PROBES.get(name).run(records) for name in PROBES.names()},
     )
