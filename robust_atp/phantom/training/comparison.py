@@ -16,7 +16,7 @@ BATCH = 20  # scenes
 # Against whom a trained pruner stands, at which shares of visual tokens, averaged over the decoder's layers.
 RIVALS = {
     "atp-llava": (("random", "fastv", "pyramiddrop"), (0.5, 0.35, 0.28)),
-    "heatvit": (("random", "fastervlm", "heatvit-free"), (0.5, 0.25, 0.1, 0.05, 0.03)),
+    "heatvit": (("random", "fastervlm", "heatvit-free"), (0.5, 0.25, 0.1, 0.05)),
 }
 
 

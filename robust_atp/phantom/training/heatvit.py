@@ -132,7 +132,7 @@ def positions(seen: SoftlyThinned, *, compacted: bool) -> tuple[Tensor, Tensor]:
     return torch.cat([(stays.cumsum(1) - 1).clamp(min=0), kept[:, None]], 1), kept + 1
 
 
-def train_heatvit(name: str, checkpoint: Path, *, steps: int = 1000, seed: int = 0) -> OwnWeights:
+def train_heatvit(name: str, checkpoint: Path, *, steps: int = 400, seed: int = 0) -> OwnWeights:
     """Train, or go on training, selectors for the shipped backbone ``name``.
 
     The paper fine-tunes the vision transformer along. Here it stays frozen because the arms of a study have to share
@@ -167,7 +167,7 @@ def fit(
     seed: int,
     batch: int = 16,
     blocks: int = 6,
-    learning_rate: float = 4e-3,
+    learning_rate: float = 1e-2,
 ) -> None:
     """Train a course's selectors in place, on ``blocks`` questions about each of ``batch`` scenes a step."""
     generator = torch.Generator().manual_seed(seed)
