@@ -55,11 +55,11 @@ class Prefill:
         self.decoder = decoder
         self.depth = 0
         self.prompts = [span.embeddings for span in prompts]
-        self.images = self.prompt_images = list(images)
+        self.images, self.prompt_images = list(images), list(images)
         device = self.prompts[0].device
         if visual is None:
             visual = [torch.arange(image.start, image.stop, device=device) for image in images]
-        self.visual = self.prompt_visual = list(visual)
+        self.visual, self.prompt_visual = list(visual), list(visual)
         self.places = [torch.arange(len(v), device=device) for v in visual]
         self.hidden = _pad(self.prompts)  # [B, T, D]
         self.entering = self.hidden

@@ -245,6 +245,9 @@ def test_every_pruner_runs_or_is_refused_with_a_reason(backbone, images, name):
             UserError, match="cuts inside the decoder: it looks at the image by cross-attention"
         ):
             method.check(backbone.capabilities)
+    elif method.tower is not None:
+        with pytest.raises(UserError, match="that has to be CLIP's, run once for an image"):
+            method.check(backbone.capabilities)
     elif backbone.options.prunes == "queries" and (method.needs_grid or method.needs - {"tower_features"}):
         with pytest.raises(UserError, match="a resampler's queries are no patches of the image"):
             method.check(backbone.capabilities)

@@ -68,18 +68,16 @@ def test_operations_are_those_of_the_smaller_image(tiny_backbone):
     assert image.encode_flops < whole.encode_flops * 0.4
 
 
-def test_no_image_is_shrunk_at_the_whole_budget_and_a_backbone_without_a_tower_is_refused(
-    tiny_backbone, monkeypatch
-):
+def test_no_image_is_shrunk_at_the_whole_budget_and_a_backbone_without_a_tower_is_refused(tiny_backbone):
     assert METHOD.thinning(1.0, 16, tiny_backbone) is None
     assert (
         METHOD.thinning(0.95, 16, tiny_backbone) is None
     )  # no grid has 15 patches, and 16 is nearer than 12
     with pytest.raises(ValueError, match="16 tokens left the vision tower and 4 were asked for"):
         METHOD.prune(tiny_backbone.encode(IMAGES, frozenset()), [0], None, 0.25, 0, ["k"])
-    monkeypatch.setattr(type(tiny_backbone), "tower", None)
+    offered = replace(tiny_backbone.capabilities, drops_in_tower=False)
     with pytest.raises(UserError, match=r"pruner 'resize' on backbone .* cuts before the vision tower"):
-        METHOD.check(tiny_backbone)
+        METHOD.check(offered)
 
 
 def test_what_is_not_finite_is_an_error(tiny_backbone):
