@@ -80,11 +80,13 @@ class Blip2:
             provides=signals | joint | {"tower_features"},
             has_text_tower=has_text_tower,
             drops_inside=False,
+            has_grid=patches,
             keeps_positions=patches or decoder == "opt",
             lacking=lacking
             | {
                 "joint_patches": NO_TEXT_TOWER if patches else NO_PATCHES,
                 "inside": NOT_LLAMA,
+                "grid": NO_PATCHES,
                 "original": "T5 counts positions itself, without gaps; use compacted",
             },
         )

@@ -104,7 +104,7 @@ def test_methods_inside_the_decoder_and_attention_to_patches_are_refused(backbon
         for prunes in PLACES
     }
     assert "fastv" in refused["patches"] < refused["queries"]
-    assert {"cls-attention", "atp"} <= refused["queries"] - refused["patches"]
+    assert {"cls-attention", "atp", "centre-crop"} <= refused["queries"] - refused["patches"]
 
 
 def test_nothing_is_dropped_inside_even_if_asked(backbones):
