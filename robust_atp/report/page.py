@@ -10,7 +10,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from robust_atp.report.arms import Population
-from robust_atp.report.claims.page import tested, untested
+from robust_atp.report.claims.page import judged, unjudged
 from robust_atp.report.figures.style import points
 from robust_atp.report.illustrations import Illustration
 from robust_atp.report.verdict import Verdict, in_words
@@ -74,8 +74,8 @@ def render(
         populations=populations,
         words={population: in_words(found) for population, found in populations.items()},
         axis=_Axis.over(verdicts),
-        claims=tested(claims),
-        untested=untested(claims),
+        claims=judged(claims),
+        unjudged=unjudged(claims),
         sections=sections,
         tables={name: table for name, table in tables.items() if 0 < len(table) <= _ROWS_SHOWN},
         missing=missing,

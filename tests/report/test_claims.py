@@ -9,7 +9,7 @@ from robust_atp.pruning import PRUNERS
 from robust_atp.report.claims import LITERATURE, check_claims
 from robust_atp.report.claims.check import FAILS, HOLDS, OPEN, UNMEASURED
 from robust_atp.report.claims.measures import MEASURES
-from robust_atp.report.claims.page import tested, untested
+from robust_atp.report.claims.page import judged, unjudged
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +109,8 @@ def test_what_was_not_run_is_listed_and_not_judged(found):
     missing = found[found["verdict"] == UNMEASURED]
     assert {"AdaptInfer (arXiv 2508.06084)", "HeatViT (HPCA 2023)"} <= set(missing["system"])
     assert missing["value"].isna().all()
-    assert len(untested(found)) == len(missing)
-    shown = tested(found)
+    assert len(unjudged(found)) == len(missing)
+    shown = judged(found)
     assert {claim.system for claim in shown} == {"ATP (arXiv 2512.12701)"}
     assert [len(claim.findings) for claim in shown] == [2] * 5
     lost = next(claim for claim in shown if claim.wanted.startswith("points lost"))

@@ -27,7 +27,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Tested:
+class Judged:
     """A claim with its findings."""
 
     system: str
@@ -36,12 +36,12 @@ class Tested:
     findings: tuple[Finding, ...]
 
 
-def tested(claims: pd.DataFrame) -> list[Tested]:
+def judged(claims: pd.DataFrame) -> list[Judged]:
     """Claims that the study measured, in the order of the literature's table."""
     measured = claims[claims["verdict"] != UNMEASURED]
     keys = ["system", "claim", "measure", "rule", "threshold"]
     return [
-        Tested(
+        Judged(
             system,
             claim,
             f"{measure} {rule} {_amount(measure, threshold).lstrip('+')}",
@@ -51,7 +51,7 @@ def tested(claims: pd.DataFrame) -> list[Tested]:
     ]
 
 
-def untested(claims: pd.DataFrame) -> list[str]:
+def unjudged(claims: pd.DataFrame) -> list[str]:
     """Systems of which the study has no arm, or not what their claims are about."""
     missing = claims[claims["verdict"] == UNMEASURED]
     return list(dict.fromkeys(f"{row.system}: {row.claim}" for row in missing.itertuples()))
