@@ -1,5 +1,7 @@
 """Is the model as sure as it is right?"""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
@@ -55,7 +57,7 @@ def _with_error(sums: ImageSums) -> pd.DataFrame:
     rows = []
     for _, bins in table[is_bin].groupby(list(_CELL)):
         places = bins.index.to_numpy()
-        error = means.map(lambda mean, places=places: np.abs(mean[..., places]).sum(axis=-1))
+        error = means.map(partial(_summed_gaps, bins=places))
         lo, hi = error.interval(LEVEL)
         first = bins.iloc[0].to_dict()
         rows.append(
@@ -70,6 +72,10 @@ def _with_error(sums: ImageSums) -> pd.DataFrame:
             }
         )
     return pd.concat([table[~is_bin], pd.DataFrame(rows)], ignore_index=True)
+
+
+def _summed_gaps(mean: np.ndarray, bins: np.ndarray) -> np.ndarray:
+    return np.abs(mean[..., bins]).sum(axis=-1)
 
 
 def _over_all_questions(sums: ImageSums) -> ImageSums:

@@ -1,5 +1,6 @@
 """How bad is it for the kind of question that fares worst?"""
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -54,10 +55,10 @@ def _extremes(sums: ImageSums) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-_MEASURES = {"worst": np.min, "best": np.max, "spread": np.ptp}
+_MEASURES: dict[str, Callable[..., np.ndarray]] = {"worst": np.min, "best": np.max, "spread": np.ptp}
 
 
-def _of_groups(mean: np.ndarray, measure: "np.ufunc", groups: np.ndarray) -> np.ndarray:
+def _of_groups(mean: np.ndarray, measure: Callable[..., np.ndarray], groups: np.ndarray) -> np.ndarray:
     return measure(mean[..., groups], axis=-1)
 
 

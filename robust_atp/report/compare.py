@@ -33,7 +33,8 @@ def _headline(records: Records) -> pd.DataFrame:
     subject = [*POPULATION, *ARM]
     both = overview(records).pivot(index=subject, columns="condition", values=["value", "tokens_mean"])
     both = both.reindex(columns=["clean", "corrupted"], level="condition")
-    accuracy = both["value"].assign(tokens=both["tokens_mean"].mean(axis=1)).reset_index()
+    tokens = both["tokens_mean"].to_numpy(float).mean(axis=1)
+    accuracy = both["value"].assign(tokens=tokens).reset_index()
     excess = mean_excess_drop(records).rename(columns={"value": "excess"})
     wanted = [*subject, "excess", "lo", "hi", "detectable", "answers", "images"]
     return accuracy.merge(excess[wanted], on=subject, how="left")

@@ -1,5 +1,7 @@
 """How well a score tells two kinds of question apart, with several questions per image."""
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import rankdata, t
@@ -29,11 +31,11 @@ def clustered_auc(
         raise UserError("scores, positive and clusters must be one-dimensional and of one length")
     images, group = np.unique(np.asarray(clusters), return_inverse=True)
     m, n = int(labels.sum()), int((~labels).sum())
-    counts = {"method": _METHOD, "n": m + n, "clusters": len(images)}
+    undefined = partial(Estimate.undefined, method=_METHOD, n=m + n, clusters=len(images))
     if missing := int(np.isnan(values).sum()):
-        return Estimate.undefined(f"{missing} questions have no score", **counts)
+        return undefined(f"{missing} questions have no score")
     if not m or not n:
-        return Estimate.undefined("all questions are of one kind", **counts)
+        return undefined("all questions are of one kind")
     below, above = _placements(values, labels)
     auc = float(below.mean())
     residual = np.zeros((2, len(images)))  # of positives and negatives, [2, G]
@@ -41,7 +43,7 @@ def clustered_auc(
     np.add.at(residual[1], group[~labels], above - auc)
     holding = [len(np.unique(group[kind])) for kind in (labels, ~labels)]
     if min(holding) < 2:
-        return Estimate.undefined("one kind is on one image only", **counts, value=auc)
+        return undefined("one kind is on one image only", value=auc)
     sums = residual @ residual.T  # [2, 2]
     variance = (
         holding[0] / (holding[0] - 1) * sums[0, 0] / m**2

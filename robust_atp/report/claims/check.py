@@ -1,6 +1,7 @@
 """Verdicts on the claims of the literature, restricted to what a study measured."""
 
 import math
+from typing import Any
 
 import pandas as pd
 
@@ -38,7 +39,7 @@ def check_claims(records: Records) -> pd.DataFrame:
 def _tested(claim: Claim, table: pd.DataFrame, shares: pd.DataFrame) -> list[dict]:
     method = table["pruner"].str.partition("(")[0] if len(table) else table["pruner"]
     mine = table[method == claim.pruner].merge(shares[[*POPULATION, *ARM, "tokens"]], on=[*POPULATION, *ARM])
-    about = {"system": claim.system, "claim": claim.quoted, "measure": claim.measure}
+    about: dict[str, Any] = {"system": claim.system, "claim": claim.quoted, "measure": claim.measure}
     about |= {"rule": claim.rule, "threshold": claim.threshold}
     if mine.empty:
         return [about | {"verdict": UNMEASURED}]

@@ -1,7 +1,9 @@
 """The claims as the page shows them."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -39,38 +41,34 @@ class Judged:
 def judged(claims: pd.DataFrame) -> list[Judged]:
     """Claims that the study measured, in the order of the literature's table."""
     measured = claims[claims["verdict"] != UNMEASURED]
-    keys = ["system", "claim", "measure", "rule", "threshold"]
-    return [
-        Judged(
-            system,
-            claim,
-            f"{measure} {rule} {_amount(measure, threshold).lstrip('+')}",
-            tuple(_findings(rows)),
-        )
-        for (system, claim, measure, rule, threshold), rows in measured.groupby(keys, sort=False)
-    ]
+    found = []
+    for _, rows in measured.groupby(["system", "claim", "measure"], sort=False):
+        first: Mapping[Any, Any] = rows.iloc[0].to_dict()
+        threshold = _amount(first["measure"], first["threshold"]).lstrip("+")
+        wanted = f"{first['measure']} {first['rule']} {threshold}"
+        findings = tuple(_finding(row) for row in rows.to_dict("records"))
+        found.append(Judged(first["system"], first["claim"], wanted, findings))
+    return found
 
 
 def unjudged(claims: pd.DataFrame) -> list[str]:
     """Systems of which the study has no arm, or not what their claims are about."""
     missing = claims[claims["verdict"] == UNMEASURED]
-    return list(dict.fromkeys(f"{row.system}: {row.claim}" for row in missing.itertuples()))
+    return list(dict.fromkeys(f"{row['system']}: {row['claim']}" for row in missing.to_dict("records")))
 
 
-def _findings(rows: pd.DataFrame) -> Iterator[Finding]:
-    for row in rows.itertuples():
-        sampled = row.lo != row.hi
-        yield Finding(
-            where=f"{row.backbone} on {row.dataset}",
-            arm=Arm(row.pruner, row.keep, row.position_policy).label,
-            estimate=_amount(row.measure, row.value),
-            interval=f"{_amount(row.measure, row.lo)} to {_amount(row.measure, row.hi)}"
-            if sampled and row.lo == row.lo
-            else "",
-            counts=f"n = {row.n:,.0f}" + (f" on {row.images:,.0f} images" if row.images else " answers"),
-            verdict=row.verdict,
-            note=row.note,
-        )
+def _finding(row: Mapping[Any, Any]) -> Finding:
+    measure, lo, hi = row["measure"], row["lo"], row["hi"]
+    sampled = not math.isnan(lo) and lo != hi
+    return Finding(
+        where=f"{row['backbone']} on {row['dataset']}",
+        arm=Arm(row["pruner"], row["keep"], row["position_policy"]).label,
+        estimate=_amount(measure, row["value"]),
+        interval=f"{_amount(measure, lo)} to {_amount(measure, hi)}" if sampled else "",
+        counts=f"n = {row['n']:,.0f} " + (f"on {row['images']:,.0f} images" if row["images"] else "answers"),
+        verdict=row["verdict"],
+        note=row["note"],
+    )
 
 
 def _amount(measure: str, value: float) -> str:
