@@ -90,9 +90,9 @@ class Course:
         return self._pass(embed_pixels(clip.vision_model, pixels), 0, self.first).bfloat16()
 
     @torch.no_grad()
-    def shares(self, hidden: Tensor) -> list[float]:
-        """Shares of patches left after each cut where every patch stays that is likelier to be kept than not."""
-        seen = thin_softly(self.layers, hidden, self.selectors, self.depth, None)
+    def shares(self, hidden: Tensor, generator: torch.Generator | None) -> list[float]:
+        """Shares of patches left after each cut: sampled as in training, or of those likelier kept than not."""
+        seen = thin_softly(self.layers, hidden, self.selectors, self.depth, generator)
         return seen.left.mean((1, 2)).tolist()
 
     def losses(
@@ -145,14 +145,15 @@ def train_heatvit(name: str, checkpoint: Path, *, steps: int = 400, seed: int = 
         lessons = Lessons.prepare(clip, WORLDS[name], SCENES, SCENES_SEED, course.see)
         accelerate(course.llava, course.llava.model.language_model)
         fit(course, lessons, checkpoint, steps=steps, seed=seed)
-    unseen = Lessons.prepare(clip, "neutral", MEASURED_SCENES, SCENES_SEED + 1, course.see)
+    unseen = Lessons.prepare(clip, "neutral", MEASURED_SCENES, SCENES_SEED + 1, course.see).features.float()
     facts = {
         "world": WORLDS[name],
         "steps": steps,
         "seed": seed,
         "latency_limit": course.limit,
         "wanted_shares": course.table.largest_shares(course.limit),
-        "shares_after_cuts": course.shares(unseen.features.float()),
+        "sampled_shares": course.shares(unseen, torch.Generator().manual_seed(seed)),
+        "shares_above_one_half": course.shares(unseen, None),
     }
     return OwnWeights("heatvit", name, backbone.revision, course.selectors.state_dict(), facts)
 
