@@ -14,6 +14,7 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("image_id", pa.string(), "image: the unit of independence"),
     ("question_id", pa.string(), "question, unique within data set and split"),
     ("question", pa.string(), "question text as asked, without prompt template"),
+    ("prompt", pa.string(), "template that the question was put in, with <image> and {question}"),
     ("question_type", pa.string(), "kind of question, in the data set's own terms"),
     ("answer_type", pa.string(), "yes/no, number or other"),
     ("group", pa.string(), "data-set specific keys as JSON, e.g. alignment of background and answer"),
@@ -28,8 +29,19 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
         "nominal budget in (0, 1]: share of visual tokens kept, or of what the study's grid.budget counts; "
         "a method whose budget follows the image need not look at it",
     ),
-    ("tokens_total", pa.int32(), "visual tokens before pruning"),
-    ("tokens_llm", pa.int32(), "visual tokens that entered the language model"),
+    (
+        "prunes",
+        pa.string(),
+        "what visual tokens are: patches, or the queries of a resampler. Patches that are pruned before a resampler "
+        "leave tokens_llm as it is",
+    ),
+    ("tokens_total", pa.int32(), "visual tokens before pruning, as many as the grid has places"),
+    (
+        "tokens_llm",
+        pa.int32(),
+        "visual tokens that entered the language model, with those that are never dropped (ends of lines of tiled "
+        "images)",
+    ),
     (
         "tokens_mean",
         pa.float64(),
@@ -38,13 +50,23 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     (
         "kept",
         pa.list_(pa.binary()),
-        "kept tokens as bitmasks over the patch grid (numpy.packbits, raster order), one per stage, the last one "
-        "last: after each cut inside the vision tower or, where tokens were dropped behind it, on entry to the "
-        "language model, then after each cut inside that. "
+        "kept tokens as bitmasks over the patch grid (numpy.packbits, raster order, an overview first), one per "
+        "stage, the last one last: after each cut inside the vision tower or, where tokens were dropped behind it, on "
+        "entry to the language model, then after each cut inside that. "
         "Where tokens are merged, the positions that survive: tokens made anew inside the model have none, "
         "so the bits can be fewer than the tokens",
     ),
-    ("grid", pa.string(), "patch grid as rows x columns, e.g. 14x14"),
+    (
+        "grid",
+        pa.string(),
+        "grid of the visual tokens as rows x columns, e.g. 14x14; 24x24+36x48 where an overview of the whole image "
+        "(here 24 x 24) comes before the grid of its tiles, both over the whole image; queries stand in one row",
+    ),
+    (
+        "grid_area",
+        pa.string(),
+        "what of the image the grid lies over: whole, centre (its central square) or padded (the square around it)",
+    ),
     (
         "object_patches",
         pa.binary(),
@@ -57,7 +79,13 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ),
     ("prediction", pa.string(), "answer text of the model"),
     ("answer", pa.string(), "reference answer (the most frequent one)"),
-    ("score", pa.float64(), "official score of the prediction, in [0, 1]"),
+    ("answers", pa.list_(pa.string()), "all reference answers: ten in VQAv2, five captions in COCO"),
+    (
+        "metric",
+        pa.string(),
+        "rule of the score: vqa, gqa, pope, cider or exact; after a colon, a harness's deviation from the official one",
+    ),
+    ("score", pa.float64(), "official score of the prediction, in [0, 1]; for captions CIDEr-D / 10"),
     ("first_token_logprob", pa.float64(), "log-probability of the first answer token"),
     (
         "yes_no_margin",
@@ -70,7 +98,11 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
         "floating-point operations of the vision tower, up to the layer that is projected, and of the projector, "
         "for the row's image as its pruner has it encoded; nan where the backbone does not count them",
     ),
-    ("prefill_flops", pa.float64(), "floating-point operations of the language model's prefill for this row"),
+    (
+        "prefill_flops",
+        pa.float64(),
+        "floating-point operations of the language model's prefill for this row, and of a resampler in front of it",
+    ),
     (
         "seconds_encode",
         pa.float64(),

@@ -91,12 +91,11 @@ def plain_loop(records: pd.DataFrame, backbone_id: str, scenes: int) -> pd.DataF
 @torch.inference_mode()
 def generate(backbone: Llava, image: np.ndarray, row: pd.Series) -> str:
     """One answer by Hugging Face's own ``generate``."""
-    prompt = (
-        backbone.prompt.format(question=row.question) if "{question}" in backbone.prompt else backbone.prompt
-    )
+    words = backbone.language.words
+    prompt = words.template.prompt.replace("{question}", row.question)
     inputs = backbone.processor(images=image, text=prompt, return_tensors="pt")
     model: Any = backbone.model  # the annotated self of their generate excludes their own models
-    options: dict[str, Any] = {"do_sample": False, "max_new_tokens": backbone.max_new_tokens}
+    options: dict[str, Any] = {"do_sample": False, "max_new_tokens": words.max_new_tokens}
     if row.pruner == "none":
         output = model.generate(**inputs, **options)
         return backbone.processor.decode(

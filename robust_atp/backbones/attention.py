@@ -38,7 +38,12 @@ def keys_of_patches(query: Tensor, key: Tensor, scaling: float) -> Tensor:
 
 
 def attention_received(query: Tensor, key: Tensor, scaling: float) -> Tensor:
-    """Softmax attention that each token but the first receives, mean over all queries, float32 [B, H, T - 1].
+    """``attention_received_by_all`` without the first (CLS) token's, float32 [B, H, T - 1]."""
+    return attention_received_by_all(query, key, scaling)[:, :, 1:]
+
+
+def attention_received_by_all(query: Tensor, key: Tensor, scaling: float) -> Tensor:
+    """Softmax attention that each token receives, mean over all queries, float32 [B, H, T].
 
     Works image by image: the full matrix of 64 images takes 1.3 GB in ViT-L/14 at 336 px.
     """
@@ -46,7 +51,7 @@ def attention_received(query: Tensor, key: Tensor, scaling: float) -> Tensor:
         (q @ k.transpose(-1, -2) * scaling).softmax(-1, dtype=torch.float32).mean(-2)
         for q, k in zip(query, key, strict=True)
     ]
-    return torch.stack(received)[:, :, 1:]
+    return torch.stack(received)
 
 
 # What stands before the colon in a signal's name.
@@ -70,7 +75,7 @@ def captured_input(module: nn.Module, name: str, captured: dict[str, Tensor]) ->
 
 @contextmanager
 def captured_attention(
-    model: PreTrainedModel, wanted: Mapping[str, tuple[nn.Module, Reduction]]
+    model: nn.Module, wanted: Mapping[str, tuple[nn.Module, Reduction]]
 ) -> Iterator[dict[str, Tensor]]:
     """Record, by name, a reduction of the attention inside the given attention modules of ``model``.
 
@@ -94,15 +99,25 @@ def captured_attention(
         return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
 
     implementation = f"captured_{uuid4().hex}"
-    before = model.config._attn_implementation
+    config: Any = model.config
+    before = config._attn_implementation
     AttentionInterface.register(implementation, attention)
     # Without a mask function of the same name transformers drops the padding mask silently.
     AttentionMaskInterface.register(implementation, sdpa_mask)
     try:
-        model.set_attn_implementation(implementation)
+        _switch(model, implementation)
         yield captured
     finally:
-        model.set_attn_implementation(before)
+        _switch(model, before)
         # There is no public way to take a registration back.
         AttentionInterface._global_mapping.pop(implementation)
         AttentionMaskInterface._global_mapping.pop(implementation)
+
+
+def _switch(model: nn.Module, implementation: str) -> None:
+    if isinstance(model, PreTrainedModel):
+        model.set_attn_implementation(implementation)
+    else:
+        # Idefics' vision tower is a bare module; its attention looks into the config at every call.
+        config: Any = model.config
+        config._attn_implementation = implementation

@@ -20,14 +20,15 @@ class Descent:
     token_ids: tuple[int, ...]
     first_logprobs: Tensor  # [V], float32
     cuts: tuple[tuple[int, ...], ...]  # grid positions kept after each cut
-    tokens_per_layer: tuple[int, ...]  # visual tokens that each layer processed
+    tokens_per_layer: tuple[int, ...]  # tokens of the image that each layer processed
 
 
 def decode_dropping(
     decoder: PreTrainedModel,
     head: nn.Module,
     prompts: Sequence[Span],
-    visual: Sequence[slice],
+    images: Sequence[slice],
+    visual: Sequence[Tensor],
     ways: Sequence[tuple[int, Dropping]],
     end_ids: Set[int],
     max_new_tokens: int,
@@ -40,7 +41,7 @@ def decode_dropping(
     layers = len(list(decoder.get_submodule("layers").children()))
     for _, way in ways:
         _check_depths(way, layers)
-    trunk = Prefill(decoder, prompts, visual)
+    trunk = Prefill(decoder, prompts, images, visual)
     descents: dict[int, Descent] = {}
     for numbers in _batches(ways):
         batch = [ways[number][1] for number in numbers]
@@ -87,7 +88,7 @@ def cut(branch: Prefill, ways: Sequence[Dropping], number: int) -> None:
     for row, way in enumerate(ways):
         count = way.cuts[number][1]
         visual = branch.prompt_visual[row] if way.adaptive else branch.visual[row]
-        more = count < visual.stop - visual.start
+        more = count < len(visual)
         survivors.append(way.rule(branch.view(row, way.grid), count) if more else None)
     branch.drop(survivors, ways[0].position_policy)
 

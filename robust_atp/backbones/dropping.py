@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
+from robust_atp.backbones.positions import rotary_angles
+
 
 @dataclass(frozen=True)
 class Survivors:
@@ -40,8 +42,11 @@ class Rule(Protocol):
 class Observer(Protocol):
     """Sees what every layer of a stretch does to the tokens of one prompt, and scores them for it."""
 
-    def __call__(self, magnitude: Tensor, cosine: Tensor, visual: slice) -> Tensor:
-        """Score tokens [T] by ``‖out‖ / ‖in‖`` and ``cos(out, in)`` of attention and MLP, both [2, T]."""
+    def __call__(self, magnitude: Tensor, cosine: Tensor, visual: Tensor) -> Tensor:
+        """Score tokens [T] by ``‖out‖ / ‖in‖`` and ``cos(out, in)`` of attention and MLP, both [2, T].
+
+        ``visual`` [n] are the places of those that can be dropped.
+        """
 
 
 @dataclass(frozen=True)
@@ -94,11 +99,13 @@ class View:
     depth: int  # layers passed, at least 1
     hidden: Tensor  # [T, D] after the last layer
     entering: Tensor  # [T, D] before it
-    positions: Tensor  # [T] position ids in the last layer
+    positions: Tensor  # [T] or [T, A] position ids in the last layer
     keys: Tensor  # [kv heads, T, d] of the last layer, rotated
-    visual: slice  # visual tokens among the T
+    image: slice  # tokens of the image among the T
+    visual: Tensor  # [n] places of those of them that can be dropped
     prompt: Tensor  # [T₀, D] embeddings of the whole prompt as it entered the decoder
-    prompt_visual: slice  # visual tokens among the T₀
+    prompt_image: slice  # tokens of the image among the T₀
+    prompt_visual: Tensor  # [N] places of those of them that can be dropped
     observed: Tensor  # [T] sum of the observer's scores
     places: Tensor  # [n] numbers of the visual tokens among those that entered; -1 for merged ones
     grid: tuple[int, int] | None  # rows, columns of those that entered
@@ -106,11 +113,11 @@ class View:
     @property
     def text(self) -> slice:
         """Tokens after the image: question and rest of the template. ``ValueError`` if there are none."""
-        if self.visual.stop == len(self.hidden):
+        if self.image.stop == len(self.hidden):
             raise ValueError("the prompt has no text after the image that could say what matters in it")
-        return slice(self.visual.stop, len(self.hidden))
+        return slice(self.image.stop, len(self.hidden))
 
-    def attention(self, rows: slice) -> Tensor:
+    def attention(self, rows: slice | Tensor) -> Tensor:
         """Causal softmax attention of the last layer, of the queries in ``rows``: float32 [heads, R, T]."""
         layer = self.decoder.get_submodule(f"layers.{self.depth - 1}")
         return self._attention(layer, self.entering, self.keys, rows)
@@ -121,7 +128,7 @@ class View:
         keys = self._project(layer, "k", self.hidden, slice(None))
         return self._attention(layer, self.hidden, keys, rows)
 
-    def _attention(self, layer: nn.Module, entering: Tensor, keys: Tensor, rows: slice) -> Tensor:
+    def _attention(self, layer: nn.Module, entering: Tensor, keys: Tensor, rows: slice | Tensor) -> Tensor:
         queries = self._project(layer, "q", entering, rows)  # [heads, R, d]
         # Query heads that share a key head stand together.
         keys = keys.repeat_interleave(len(queries) // len(keys), dim=0)
@@ -131,11 +138,11 @@ class View:
         hidden_from = places[rows, None] < places[None, :]
         return logits.masked_fill(hidden_from, -torch.inf).softmax(-1)
 
-    def _project(self, layer: nn.Module, kind: str, entering: Tensor, rows: slice) -> Tensor:
+    def _project(self, layer: nn.Module, kind: str, entering: Tensor, rows: slice | Tensor) -> Tensor:
         """Rotated queries or keys of the given rows [heads, R, d]."""
         attention: Any = layer.get_submodule("self_attn")
         normed = layer.get_submodule("input_layernorm")(entering[rows])
         projected = attention.get_submodule(f"{kind}_proj")(normed)
         states = projected.view(len(normed), -1, attention.head_dim).transpose(0, 1)[None]
-        cos, sin = self.decoder.get_submodule("rotary_emb")(states, self.positions[None, rows])
+        cos, sin = rotary_angles(self.decoder, states, self.positions[None, rows])
         return apply_rotary_pos_emb(states, states, cos, sin)[0][0]

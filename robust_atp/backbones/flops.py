@@ -1,10 +1,26 @@
 """Cost of a decoder's prefill and of a vision tower, by one fixed convention."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import nn
 from transformers import PreTrainedModel
+
+
+class PrefillShape(Protocol):
+    """What decides what visual tokens cost from the place where they are pruned up to the first answer token."""
+
+    @property
+    def layers(self) -> int:
+        """Layers of the decoder, or of the encoder where there is one in front of it."""
+
+    def flops(self, tokens_per_layer: Sequence[float]) -> float:
+        """Floating-point operations of a prefill of n_l tokens in layer l.
+
+        A multiply-add counts as two, attention as the full n × n matrix. Embeddings, norms, softmax, gates,
+        projectors, the vocabulary head and what a pruning method computes to choose its tokens are left out.
+        """
 
 
 @dataclass(frozen=True)
@@ -18,21 +34,19 @@ class DecoderShape:
     """heads × head_dim"""
 
     @classmethod
-    def of(cls, decoder: PreTrainedModel) -> "DecoderShape":
-        """Read the shape off a decoder whose layers are all alike."""
+    def of(cls, decoder: PreTrainedModel, layers: str = "layers") -> "DecoderShape":
+        """Read the shape off a decoder whose layers are all alike; ``layers`` is the submodule that holds them."""
         config = decoder.config
         head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         count = config.num_hidden_layers
-        linear = _linear(decoder.get_submodule("layers"))
-        return cls(count, linear // count, config.num_attention_heads * head_dim)
+        weights = linear_weights([decoder.get_submodule(layers)]) // count
+        return cls(count, weights, config.num_attention_heads * head_dim)
 
     def flops(self, tokens_per_layer: Sequence[float]) -> float:
         """Floating-point operations of a prefill whose layer l processes n_l tokens.
 
-        ``Σ_l 2 n_l W + 4 n_l² · attention``. A multiply-add counts as two, attention as the full n × n matrix.
-        Embeddings, norms, softmax, the vocabulary head and what a pruning method computes to choose its tokens
-        are left out. The field's ``4nd² + 2n²d + 3ndm`` per layer counts a multiply-add as one and is half of
-        this.
+        ``Σ_l 2 n_l W + 4 n_l² · attention``, counted as ``PrefillShape`` says. The field's
+        ``4nd² + 2n²d + 3ndm`` per layer counts a multiply-add as one and is half of this.
         """
         return flops_of_layers(tokens_per_layer, self.weights, self.attention)
 
@@ -70,11 +84,11 @@ class TowerShape:
             (config.image_size // config.patch_size) ** 2,
             config.num_hidden_layers,
             layers,
-            _linear(block),
+            linear_weights([block]),
             config.hidden_size,
             config.num_attention_heads,
             config.num_channels * config.patch_size**2 * config.hidden_size,
-            _linear(projector),
+            linear_weights([projector]),
         )
 
     def flops(self, tokens_per_layer: Sequence[float], projected: float) -> float:
@@ -92,6 +106,8 @@ def flops_of_layers(tokens_per_layer: Sequence[float], weights: int, attention: 
     return sum(2.0 * n * weights + 4.0 * n**2 * attention for n in tokens_per_layer)
 
 
-def _linear(module: nn.Module) -> int:
-    """Weights of all linear maps inside a module."""
-    return sum(inner.weight.numel() for inner in module.modules() if isinstance(inner, nn.Linear))
+def linear_weights(modules: Iterable[nn.Module]) -> int:
+    """Weights of all linear maps inside the modules."""
+    linear = [m for module in modules for m in module.modules() if isinstance(m, nn.Linear)]
+    # Not the size of the weight, which a quantised layer packs.
+    return sum(m.in_features * m.out_features for m in linear)

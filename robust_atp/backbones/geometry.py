@@ -19,6 +19,28 @@ def patch_coverage(
     return (rows @ mask.astype(np.float64) @ columns.T).ravel()
 
 
+def object_patches(
+    mask: np.ndarray, resized: tuple[int, int], cropped: tuple[int, int], grid: tuple[int, int]
+) -> np.ndarray:
+    """Which patches have at least half their area inside the mask, bool [N]; see ``patch_coverage``."""
+    # A patch that is exactly half covered counts; without the slack rounding would decide.
+    return patch_coverage(mask, resized, cropped, grid) >= 0.5 - 1e-9
+
+
+def pad_to_square(image: np.ndarray, fill: np.ndarray | np.bool_) -> np.ndarray:
+    """Centre an image [H, W, 3] or mask [H, W] in the smallest square, which ``fill`` surrounds it with.
+
+    Where the margin is odd, the smaller half is above or on the left, as in the original LLaVA code.
+    """
+    height, width = image.shape[:2]
+    side = max(height, width)
+    square = np.empty((side, side, *image.shape[2:]), image.dtype)
+    square[:] = fill
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = image
+    return square
+
+
 def resized_size(size: tuple[int, int], target: Mapping[str, int | None]) -> tuple[int, int]:
     """Size (height, width) after a processor's resize to ``{shortest_edge}`` or ``{height, width}``."""
     shortest = target.get("shortest_edge")

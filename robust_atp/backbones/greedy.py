@@ -8,13 +8,15 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache, PreTrainedModel
 
+from robust_atp.backbones.positions import as_position_ids
+
 
 @dataclass(frozen=True)
 class Span:
     """Consecutive tokens of a prompt with the position ids they are to have, gaps allowed."""
 
     embeddings: Tensor  # [n, D]
-    positions: Tensor  # [n]
+    positions: Tensor  # [n], or [n, A] where rotary positions have A axes
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def _forward(
     """Hidden state of the last token [B, D]; the cache grows in place."""
     output = decoder(
         inputs_embeds=embeddings,
-        position_ids=positions,
+        position_ids=as_position_ids(positions),
         attention_mask=mask,
         past_key_values=cache,
         use_cache=True,
@@ -105,8 +107,9 @@ def _forward(
 
 
 def _pad(spans: Sequence[Span], side: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Stack spans of different lengths: embeddings [B, n, D], positions [B, n], mask [B, n]."""
+    """Stack spans of different lengths: embeddings [B, n, D], positions [B, n(, A)], mask [B, n]."""
     embeddings = pad_sequence([s.embeddings for s in spans], batch_first=True, padding_side=side)
     positions = pad_sequence([s.positions for s in spans], batch_first=True, padding_side=side)
-    mask = pad_sequence([torch.ones_like(s.positions) for s in spans], batch_first=True, padding_side=side)
+    ones = [s.positions.new_ones(len(s.positions)) for s in spans]
+    mask = pad_sequence(ones, batch_first=True, padding_side=side)
     return embeddings, positions, mask

@@ -26,7 +26,7 @@ class JointSpace:
         self.tokenizer = tokenizer
 
     @classmethod
-    def load(cls, source: str, vision_width: int, dtype: torch.dtype, device: str) -> "JointSpace":
+    def load(cls, source: str, vision_width: int, dtype: torch.dtype, device: torch.device) -> "JointSpace":
         """Load a CLIP hub id or folder and keep what the joint space needs.
 
         ``UserError`` if it cannot be read or its vision width is not that of the backbone's tower.

@@ -1,115 +1,126 @@
-"""From the name in a study file to a loaded backbone."""
+"""From the name in a study file to what a backbone can do, and to the loaded backbone."""
 
-import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.resources import files
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from robust_atp.backbones.checkpoint import Checkpoint, find_checkpoint
+from robust_atp.backbones.packages import check_packages
 from robust_atp.backbones.quiet import without_progress_bars
-from robust_atp.errors import UserError, nearest
+from robust_atp.errors import UserError, nearest, unknown
 from robust_atp.registry import Registry
+from robust_atp.tasks import SHORT_ANSWER
 
 if TYPE_CHECKING:
+    from robust_atp.backbones.capabilities import Capabilities
     from robust_atp.backbones.seam import Backbone
 
-SHIPPED = ("phantom", "phantom-shortcut")
 DTYPES = ("float32", "bfloat16", "float16")
 
-# Files that decide what a checkpoint answers; a model card does not.
-_CONTENT_SUFFIXES = {".safetensors", ".bin", ".json", ".jinja", ".txt", ".model"}
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class BackboneSpec:
     """Which backbone to load, and how.
 
-    ``id`` is a shipped name (``phantom``), a hub id (``llava-hf/llava-1.5-7b-hf``) or a local folder.
-    ``clip`` names the CLIP model whose text tower and projections match the vision tower; by default the
-    checkpoint's own ``clip`` folder, or the published one for LLaVA-1.5. ``prompt`` is a
-    template that holds ``<image>`` and ``{question}``. ``prompt`` and ``max_new_tokens`` default to what the
-    checkpoint brings along in ``robust_atp.json``, then to LLaVA-1.5's short-answer prompt and 16.
+    - ``id``: a shipped name (``phantom``), a hub id (``llava-hf/llava-1.5-7b-hf``) or a local folder.
+    - ``revision``: branch, tag or commit of a hub id.
+    - ``dtype``, ``device``; or ``device_map``, which spreads the weights as ``from_pretrained`` says.
+    - ``quantization``: a ``quantization_config`` as transformers writes it into ``config.json``, passed through.
+    - ``clip``: the CLIP model whose text tower and projections match the vision tower; by default the
+      checkpoint's own ``clip`` folder, or the published one for LLaVA-1.5.
+    - ``prompt``: a template that holds ``<image>`` and ``{question}``. It and ``max_new_tokens`` default to what
+      the checkpoint brings along in ``robust_atp.json``, then to what the family has for ``task``:
+      its short-answer prompt and 16 tokens, or the same without the request for a word or two and 64.
+    - ``options``: what only this family of backbones has, e.g. ``{"preprocessing": "pad"}``; see its class.
+
+    Code that comes with a checkpoint is never run (``trust_remote_code`` is off).
     """
 
     id: str
     revision: str | None = None
     dtype: str = "float32"
     device: str = "cpu"
+    device_map: str | Mapping[str, Any] | None = None
+    quantization: Mapping[str, Any] | None = None
     clip: str | None = None
     prompt: str | None = None
     max_new_tokens: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    task: str = SHORT_ANSWER
 
 
-# A family is loaded by ``family(source, spec, revision)``, source being a folder or hub id.
-Family = Callable[[str, BackboneSpec, str], "Backbone"]
-FAMILIES: Registry[Family] = Registry("backbone model_type", {"llava": "robust_atp.backbones.llava:Llava"})
+class Family(Protocol):
+    """A class of backbones that share a ``model_type``."""
+
+    def __call__(self, source: str, spec: BackboneSpec, revision: str) -> "Backbone":
+        """Load the checkpoint in folder or hub id ``source``; ``revision`` is its commit or content hash."""
+
+    def capabilities_of(self, source: str, spec: BackboneSpec, config: Mapping[str, Any]) -> "Capabilities":
+        """Say what the checkpoint will offer, from its ``config.json``: no weights are loaded.
+
+        ``UserError`` if it cannot be used at all, or ``spec`` asks for what it does not have.
+        """
+
+
+FAMILIES: Registry[Family] = Registry(
+    "backbone model_type",
+    {
+        "blip-2": "robust_atp.backbones.blip2:Blip2",
+        "idefics": "robust_atp.backbones.flamingo:Flamingo",
+        "llava": "robust_atp.backbones.llava:Llava",
+        "llava_next": "robust_atp.backbones.llava_next:LlavaNext",
+        "qwen2_5_vl": "robust_atp.backbones.qwen2_5_vl:Qwen2_5_VL",
+    },
+)
 
 
 def load_backbone(spec: BackboneSpec) -> "Backbone":
     """Load the backbone behind ``spec``, choosing its family by the checkpoint's ``model_type``.
 
-    ``UserError`` for a missing folder, an unreachable hub id, an unsupported model type or dtype.
+    ``UserError`` for a missing folder, an unreachable hub id, an unsupported model type or dtype, or a
+    package that is not installed.
     """
-    if spec.dtype not in DTYPES:
-        raise UserError(
-            f"dtype '{spec.dtype}' is not one of: {', '.join(DTYPES)}{nearest(spec.dtype, DTYPES)}"
-        )
-    source = find_source(spec.id)
-    config = _read_config(source, spec)
-    model_type = config.get("model_type", "none")
-    if model_type not in FAMILIES.names():
-        raise UserError(
-            f"backbone '{spec.id}' has model_type '{model_type}'; supported: {', '.join(FAMILIES.names())}"
-        )
-    revision = (
-        content_hash(Path(source)) if Path(source).is_dir() else config.get("_commit_hash", spec.revision)
-    )
+    checkpoint = find_checkpoint(spec.id, spec.revision)
+    family = _family(spec, checkpoint)
     with without_progress_bars():
-        return FAMILIES.get(model_type)(source, spec, str(revision))
+        return family(checkpoint.source, _pinned(spec, checkpoint), checkpoint.revision)
 
 
-def find_source(name: str) -> str:
-    """Folder or hub id behind a backbone's name; ``UserError`` if it can be neither."""
-    if name in SHIPPED:
-        folder = Path(str(files("robust_atp.phantom"))) / "weights" / name
-        if not folder.is_dir():
+def capabilities(spec: BackboneSpec, checkpoint: Checkpoint) -> "Capabilities":
+    """Say what the backbone behind ``spec`` will offer. Loads no weights; the same errors as ``load_backbone``."""
+    return _family(spec, checkpoint).capabilities_of(checkpoint.source, spec, checkpoint.config)
+
+
+def family_options(spec: BackboneSpec, kind: type[T]) -> T:
+    """Build the dataclass ``kind`` of a family's own options from ``spec``; ``UserError`` for an unknown one."""
+    allowed = [option.name for option in fields(kind)]  # type: ignore[arg-type]  # "a dataclass" has no type
+    for option in spec.options:
+        if option not in allowed:
+            known = ", ".join(allowed) or "none"
             raise UserError(
-                f"backbone '{name}' ships with the package, but {folder} is missing: reinstall it"
+                f"backbone '{spec.id}' has no option '{option}'; it has: {known}{nearest(option, allowed)}"
             )
-        return str(folder)
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return str(folder)
-    if name.startswith((".", "~", "/")) or name.count("/") != 1:
-        raise UserError(
-            f"backbone '{name}' is neither shipped ({', '.join(SHIPPED)}), nor an existing folder, "
-            f"nor a hub id such as llava-hf/llava-1.5-7b-hf{nearest(name, SHIPPED)}"
-        )
-    return name
+    return kind(**spec.options)
 
 
-def content_hash(folder: Path) -> str:
-    """Hash names and bytes of all files below ``folder`` that decide its answers: 32 hex digits."""
-    digest = hashlib.blake2b(digest_size=16)
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in _CONTENT_SUFFIXES:
-            with path.open("rb") as file:
-                inner = hashlib.file_digest(file, "blake2b").hexdigest()
-            digest.update(f"{path.relative_to(folder).as_posix()}\0{inner}\n".encode())
-    return digest.hexdigest()
+def _family(spec: BackboneSpec, checkpoint: Checkpoint) -> Family:
+    if spec.dtype not in DTYPES:
+        raise unknown("dtype", spec.dtype, DTYPES)
+    check_packages(spec.id, spec.device_map, spec.quantization, checkpoint.config)
+    model_type = checkpoint.config.get("model_type", "none")
+    if model_type in FAMILIES.names():
+        return FAMILIES.get(model_type)
+    own_code = ", and code that comes with a checkpoint (auto_map) is never run"
+    raise UserError(
+        f"backbone '{spec.id}' has model_type '{model_type}'; supported: {', '.join(FAMILIES.names())}"
+        f"{own_code if 'auto_map' in checkpoint.config else ''}"
+    )
 
 
-def _read_config(source: str, spec: BackboneSpec) -> dict:
-    from transformers import PretrainedConfig
-
-    if Path(source).is_dir() and not (Path(source) / "config.json").is_file():
-        raise UserError(f"backbone '{spec.id}': folder {source} holds no config.json")
-    try:
-        config, _ = PretrainedConfig.get_config_dict(source, revision=spec.revision)
-    except OSError as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"backbone '{spec.id}' cannot be read (no network, or no such hub id): {reason}"
-        ) from error
-    return config
+def _pinned(spec: BackboneSpec, checkpoint: Checkpoint) -> BackboneSpec:
+    """Load the very commit that was found: a branch may move before its weights are read."""
+    is_folder = Path(checkpoint.source).is_dir()
+    return spec if is_folder else replace(spec, revision=checkpoint.revision)

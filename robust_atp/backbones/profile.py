@@ -11,10 +11,10 @@ from robust_atp.backbones.staged import Prefill
 
 
 def text_to_vision(
-    decoder: PreTrainedModel, prompts: Sequence[Span], visual: Sequence[slice]
+    decoder: PreTrainedModel, prompts: Sequence[Span], images: Sequence[slice], visual: Sequence[Tensor]
 ) -> list[Tensor]:
     """Attention of the text after the image to each visual token, mean over heads and text: [L, N] per prompt."""
-    state = Prefill(decoder, prompts, visual)
+    state = Prefill(decoder, prompts, images, visual)
     layers: list[list[Tensor]] = [[] for _ in prompts]
     for depth in range(1, len(list(decoder.get_submodule("layers").children())) + 1):
         state.advance(depth)

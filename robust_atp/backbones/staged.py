@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-from transformers import DynamicCache, PreTrainedModel
+from transformers import AutoModel, DynamicCache, PreTrainedModel
 
 from robust_atp.backbones.dropping import Observer, Survivors, View
 from robust_atp.backbones.greedy import Continuations, Span, pick_likeliest
+from robust_atp.backbones.positions import compact_prompt, rotary_angles
 from robust_atp.backbones.transitions import observed_transitions
 
 
@@ -21,7 +22,7 @@ class Stage:
 
     first_layer: int
     valid: Tensor  # bool [B, T]
-    position: Tensor  # [B, 1] position id of each row's last token
+    position: Tensor  # [B, 1(, A)] position id of each row's last token
     padded: bool
 
     def grown(self) -> "Stage":
@@ -39,21 +40,31 @@ class Prefill:
     the prompt, and only generated tokens, which come after it, need a mask.
     """
 
-    def __init__(self, decoder: PreTrainedModel, prompts: Sequence[Span], visual: Sequence[slice]) -> None:
-        """``prompts`` are whole prompts, ``visual`` says where their visual tokens stand."""
+    def __init__(
+        self,
+        decoder: PreTrainedModel,
+        prompts: Sequence[Span],
+        images: Sequence[slice],
+        visual: Sequence[Tensor] | None = None,
+    ) -> None:
+        """``prompts`` are whole prompts, ``images`` says where their images stand.
+
+        ``visual`` are the places of the tokens that can be dropped, ascending; by default all of an image's.
+        """
         assert is_llama_family(decoder)
         self.decoder = decoder
         self.depth = 0
         self.prompts = [span.embeddings for span in prompts]
-        self.prompt_visual = list(visual)
-        self.visual = list(visual)
-        self.places = [
-            torch.arange(v.stop - v.start, device=p.device) for v, p in zip(visual, self.prompts, strict=True)
-        ]
+        self.images, self.prompt_images = list(images), list(images)
+        device = self.prompts[0].device
+        if visual is None:
+            visual = [torch.arange(image.start, image.stop, device=device) for image in images]
+        self.visual, self.prompt_visual = list(visual), list(visual)
+        self.places = [torch.arange(len(v), device=device) for v in visual]
         self.hidden = _pad(self.prompts)  # [B, T, D]
         self.entering = self.hidden
-        self.positions = _pad([span.positions for span in prompts])  # [B, T]
-        self.observed = torch.zeros(self.positions.shape, device=self.hidden.device)  # [B, T]
+        self.positions = _pad([span.positions for span in prompts])  # [B, T(, A)]
+        self.observed = torch.zeros(self.hidden.shape[:2], device=self.hidden.device)  # [B, T]
         self.cache = DynamicCache(config=decoder.config)
         self.stages: list[Stage] = []
         self.kept: list[list[Tensor]] = [[] for _ in prompts]
@@ -68,7 +79,7 @@ class Prefill:
         other = copy(self)
         other.cache = copy(self.cache)
         other.cache.layers = [copy(layer) for layer in self.cache.layers]
-        for name in ("prompts", "prompt_visual", "visual", "places", "_lengths"):
+        for name in ("prompts", "prompt_images", "prompt_visual", "images", "visual", "places", "_lengths"):
             setattr(other, name, [getattr(self, name)[row] for row in rows])
         other.kept = [list(self.kept[row]) for row in rows]
         other.tokens_per_layer = [list(self.tokens_per_layer[row]) for row in rows]
@@ -86,7 +97,7 @@ class Prefill:
 
     def advance(self, depth: int, observer: Observer | None = None, observed_from: int = 0) -> None:
         """Run the layers up to number ``depth``, those from ``observed_from`` on under the observer's eyes."""
-        rotary = self.decoder.get_submodule("rotary_emb")(self.hidden, self.positions)
+        rotary = rotary_angles(self.decoder, self.hidden, self.positions)
         for number in range(self.depth, depth):
             layer = self.decoder.get_submodule(f"layers.{number}")
             self.entering = self.hidden
@@ -95,8 +106,8 @@ class Prefill:
                 self.hidden = _run(layer, self.hidden, None, self.positions, rotary, self.cache)
             if observer is not None and watched:
                 self._observe(observer, torch.stack(transitions, 1))
-            for visual, counts in zip(self.visual, self.tokens_per_layer, strict=True):
-                counts.append(visual.stop - visual.start)
+            for image, counts in zip(self.images, self.tokens_per_layer, strict=True):
+                counts.append(image.stop - image.start)
         self.depth = depth
 
     def view(self, row: int, grid: tuple[int, int] | None = None) -> View:
@@ -110,8 +121,10 @@ class Prefill:
             entering=self.entering[row, :n],
             positions=self.positions[row, :n],
             keys=last.keys[row, :, :n],
+            image=self.images[row],
             visual=self.visual[row],
             prompt=self.prompts[row],
+            prompt_image=self.prompt_images[row],
             prompt_visual=self.prompt_visual[row],
             observed=self.observed[row, :n],
             places=self.places[row],
@@ -125,7 +138,7 @@ class Prefill:
             parts = self._row(row) if chosen is None else self._row_without(row, chosen)
             hidden.append(parts[0])
             positions.append(
-                torch.arange(len(parts[1]), device=parts[1].device)
+                compact_prompt(parts[1], self.images[row])
                 if chosen is not None and position_policy == "compacted"
                 else parts[1]
             )
@@ -154,7 +167,7 @@ class Prefill:
         ends = [stage.first_layer for stage in self.stages[1:]] + [self.depth]
         for stage, end in zip(self.stages, ends, strict=True):
             mask = stage.valid[:, None, None] if stage.padded else None  # [B, 1, 1, T]
-            rotary = self.decoder.get_submodule("rotary_emb")(hidden, stage.position)
+            rotary = rotary_angles(self.decoder, hidden, stage.position)
             for number in range(stage.first_layer, end):
                 layer = self.decoder.get_submodule(f"layers.{number}")
                 hidden = _run(layer, hidden, mask, stage.position, rotary, self.cache)
@@ -167,22 +180,23 @@ class Prefill:
     def _row_without(self, row: int, chosen: Survivors) -> tuple[Tensor, Tensor, Tensor]:
         """Take what goes on of one prompt, and move its image's borders and places accordingly."""
         hidden, positions, observed = self._row(row)
-        visual, indices = self.visual[row], chosen.indices
+        image, visual, indices = self.images[row], self.visual[row], chosen.indices
         at = indices[:0] if chosen.merged_at is None else chosen.merged_at
-        new = hidden[:0] if chosen.merged is None else chosen.merged.to(hidden.dtype)
-        order = torch.cat([indices, at])
-        self.visual[row] = slice(visual.start, visual.start + len(order))
+        stays = torch.ones(len(hidden), dtype=torch.bool, device=hidden.device)
+        droppable = ~stays.index_fill(0, visual, False)
+        stays[visual] = False
+        stays[visual[indices]] = True
+        old = stays[: image.stop].nonzero()[:, 0]
+        text = torch.arange(image.stop, len(hidden), device=old.device)
+        order = torch.cat([old, visual[at], text])  # new tokens stand where the image ends
+        new = slice(len(old), len(old) + len(at))
+        self.images[row] = slice(image.start, new.stop)
+        self.visual[row] = torch.cat([droppable[old], droppable[visual[at]]]).nonzero()[:, 0]
         self.places[row] = torch.cat([self.places[row][indices], torch.full_like(at, -1)])
-        pieces = [
-            torch.cat([hidden[visual][indices], new]),
-            positions[visual][order],
-            observed[visual][order],
-        ]
-        hidden, positions, observed = (
-            torch.cat([full[: visual.start], piece, full[visual.stop :]])
-            for full, piece in zip((hidden, positions, observed), pieces, strict=True)
-        )
-        return hidden, positions, observed
+        hidden = hidden[order]
+        if chosen.merged is not None:
+            hidden[new] = chosen.merged.to(hidden.dtype)
+        return hidden, positions[order], observed[order]
 
     def _observe(self, observer: Observer, transitions: Tensor) -> None:
         """Add an observer's scores of the layer just passed; ``transitions`` is [2, 2, B, T]."""
@@ -197,7 +211,8 @@ class Prefill:
         ends = torch.tensor(lengths, device=self.hidden.device)[:, None]  # [B, 1]
         valid = torch.arange(self.hidden.shape[1], device=ends.device) < ends
         padded = min(lengths) < self.hidden.shape[1]
-        self.stages.append(Stage(self.depth, valid, self.positions.gather(1, ends - 1), padded))
+        rows = torch.arange(len(lengths), device=ends.device)[:, None]
+        self.stages.append(Stage(self.depth, valid, self.positions[rows, ends - 1], padded))
 
 
 def _run(
@@ -211,7 +226,7 @@ def _run(
     return layer(
         hidden,
         attention_mask=mask,
-        position_ids=positions,
+        position_ids=positions if positions.ndim == 2 else None,  # of no use to attention but with one axis
         position_embeddings=rotary,
         past_key_values=cache,
         use_cache=True,
@@ -220,6 +235,20 @@ def _run(
 
 def _pad(rows: Sequence[Tensor]) -> Tensor:
     return pad_sequence(list(rows), batch_first=True)
+
+
+NOT_LLAMA = "the decoder has to be one of the Llama family"
+
+
+def can_drop_inside(config: Any) -> bool:
+    """Whether ``Prefill`` can drop tokens in a decoder of this configuration: asks one layer without weights.
+
+    ``config`` is a transformers configuration of a text model.
+    """
+    shallow = copy(config)
+    shallow.num_hidden_layers = 1
+    with torch.device("meta"):
+        return is_llama_family(AutoModel.from_config(shallow))
 
 
 def is_llama_family(decoder: PreTrainedModel) -> bool:

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from robust_atp.backbones.attention import REDUCTIONS, Reduction
-from robust_atp.backbones.greedy import Span
-from robust_atp.backbones.layout import whole_prompts
+from robust_atp.backbones.layout import WholePrompts, whole_prompts
 from robust_atp.backbones.prompt import PromptTokens
 from robust_atp.backbones.seam import KeptTokens, Thinned, VisionTokens
 from robust_atp.backbones.shrinking import Shrinking
@@ -46,7 +45,7 @@ class Scene:
         count = len(thinned.stages[-1]) + len(thinned.made_at)
         return VisionTokens(self.tokens.features[:count], self.shape.grid, thinned=thinned)
 
-    def prompt(self, kept: KeptTokens, decoder: PreTrainedModel) -> tuple[list[Span], list[slice]]:
+    def prompt(self, kept: KeptTokens, decoder: PreTrainedModel) -> WholePrompts:
         """The prompt around its kept tokens, and where in it they stand."""
         words = PromptTokens((1,) * self.shape.text_before, (2,) * self.shape.text_after)
         return whole_prompts(decoder.get_input_embeddings(), kept, [words], [0])

@@ -9,6 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from robust_atp.backbones.capabilities import Capabilities
 from robust_atp.backbones.flops import DecoderShape, TowerShape
 from robust_atp.backbones.seam import Backbone
 from robust_atp.errors import UserError
@@ -26,11 +27,13 @@ class Outline:
 
     shape: DecoderShape
     tower: TowerShape
-    provides: frozenset[str] = frozenset()
-    has_text_tower: bool = True
-    drops_inside: bool = True
     name: str = "stand-in"
     revision: str = "random"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Everything that a trained method could ask for."""
+        return Capabilities(self.name, frozenset(), has_text_tower=True, drops_inside=True, thins_tower=True)
 
 
 def _atp_llava(backbone: Outline) -> Mapping[str, Tensor]:

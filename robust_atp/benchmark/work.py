@@ -80,7 +80,7 @@ class Cuts:
             self._arrived.append(state.fork([0]))
             cut(state, [way], number)
         self.per_layer = state.tokens_per_layer[0]
-        self.left = state.visual[0].stop - state.visual[0].start
+        self.left = len(state.visual[0])
 
     def __call__(self) -> None:
         """Make all cuts."""
@@ -95,7 +95,10 @@ class Watching:
         self._observer = observer
         self._layer = _Idle()
         like, text = scene.tokens.features, scene.shape.text
-        self._watched = [(like.new_ones(1, count + text, like.shape[1]), slice(0, count)) for count in counts]
+        self._watched = [
+            (like.new_ones(1, count + text, like.shape[1]), torch.arange(count, device=like.device))
+            for count in counts
+        ]
 
     def __call__(self) -> None:
         """Watch all layers."""
@@ -123,7 +126,7 @@ def one_layer(count: int, scene: Scene, decoder: PreTrainedModel) -> Task:
     """One decoder layer on a prompt with ``count`` visual tokens."""
     features = scene.tokens.features[:count]
     kept = KeptTokens(
-        [features], [torch.arange(count, device=features.device)], [scene.shape.total], "original"
+        [features], [torch.arange(count, device=features.device)], [scene.shape.total], "original", [None]
     )
     state = Prefill(decoder, *scene.prompt(kept, decoder))
     return lambda: state.fork([0]).advance(1)

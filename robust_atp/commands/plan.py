@@ -25,17 +25,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Print the plan."""
-    from robust_atp.sweep.ingredients import plan_study
+    from robust_atp.sweep.ingredients import outline
     from robust_atp.sweep.store import Store
     from robust_atp.sweep.study_file import load_study
 
     study = load_study(arguments.study, arguments.settings)
-    plan = plan_study(study)
+    plan, unreachable = outline(study)
     lines = dict(_axes(study, plan))
-    if arguments.out is not None:
+    if arguments.out is not None and unreachable:
+        lines["on disk"] = "not known without the revisions of all backbones"
+    elif arguments.out is not None:
         lines["on disk"] = f"{len(Store(arguments.out).done(plan.units))} of {len(plan.units)} units"
     for name, text in lines.items():
         print(f"{name:<14}{text}")
+    for error in unreachable.values():
+        print(f"{'note':<14}{error}; whether it can do its arms was not checked")
     return 0
 
 

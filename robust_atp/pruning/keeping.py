@@ -42,7 +42,9 @@ def keep_indices(
         features.append(shared[key][0])
         kept.append(shared[key][1])
     totals = [len(tokens[image].features) for image in images]
-    return KeptTokens(features, kept, totals, position_policy)
+    off_grid = [tokens[image].off_grid for image in images]
+    layouts = [tokens[image].layout for image in images]
+    return KeptTokens(features, kept, totals, position_policy, off_grid, layouts)
 
 
 def keep_thinned(
@@ -69,5 +71,6 @@ def keep_thinned(
         [indices[image] for image in image_of],
         [tokens[image].total for image in image_of],
         position_policy,
-        [tokens[image].thinned for image in image_of],
+        [tokens[image].off_grid for image in image_of],
+        thinned=[tokens[image].thinned for image in image_of],
     )

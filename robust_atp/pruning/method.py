@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
+import torch
 from torch import Tensor
 
+from robust_atp.backbones.capabilities import Capabilities
 from robust_atp.backbones.dropping import Dropping
-from robust_atp.backbones.seam import Backbone, KeptTokens, VisionTokens
+from robust_atp.backbones.seam import Backbone, KeptTokens, ThinsTower, VisionTokens
 from robust_atp.backbones.shrinking import Shrinking
 from robust_atp.backbones.thinning import Thinning
 from robust_atp.errors import UserError
@@ -29,6 +32,9 @@ class Method:
     (renumbered without gaps) or ``original``. ``install`` gives a trained method its own weights for a backbone;
     until then it can be described, but cannot prune.
 
+    ``needs_grid`` says that it goes by where tokens lie on their grid. Each of an image's views is pruned on its
+    own, with the same nominal share.
+
     With ``merging``, what is kept are the positions whose tokens survive; their features may hold
     a share of tokens that do not.
     """
@@ -43,6 +49,7 @@ class Method:
     paper: str = ""
     placement: str = "before the language model"
     inside: InsideDecoder | None = None
+    needs_grid: bool = False
     tower: TowerPlan | None = None
     install: "Callable[[Method, Backbone], Method] | None" = None
 
@@ -70,28 +77,33 @@ class Method:
 
         ``UserError`` if the backbone does not ``check`` or a trained method has no weights for it.
         """
-        self.check(backbone)
+        self.check(backbone.capabilities)
         return self if self.install is None else self.install(self, backbone)
 
-    def check(self, backbone: Backbone) -> None:
-        """Raise ``UserError`` if ``backbone`` lacks a signal or the text tower this method needs."""
+    def check(self, backbone: Capabilities) -> None:
+        """Raise ``UserError`` if a backbone lacks a signal, the text tower or the kind of decoder that this needs."""
         who = f"pruner '{self.name}' on backbone '{backbone.name}'"
         if self.needs_text and not backbone.has_text_tower:
-            raise UserError(
-                f"{who} compares patches with the question and needs a CLIP text tower: "
-                "name the model that matches the vision tower with the backbone's option clip"
-            )
+            reason = backbone.why_without("joint_patches")
+            raise UserError(f"{who} compares patches with the question and needs a CLIP text tower: {reason}")
         missing = sorted(self.needs - backbone.provides)
         if missing:
-            provided = ", ".join(sorted(backbone.provides)) or "none"
-            raise UserError(f"{who} needs signal '{missing[0]}'; the backbone provides: {provided}")
+            raise UserError(f"{who} needs signal '{missing[0]}': {backbone.why_without(missing[0])}")
+        if self.needs_grid and not backbone.has_grid:
+            raise UserError(
+                f"{who} goes by places on a grid: {backbone.lacking.get('grid', 'there is none')}"
+            )
         if self.inside is not None and not backbone.drops_inside:
-            raise UserError(f"{who} cuts inside the decoder, which has to be one of the Llama family")
-        if self.tower is not None and backbone.tower is None:
+            raise UserError(
+                f"{who} cuts inside the decoder: {backbone.lacking.get('inside', 'not possible')}"
+            )
+        if self.tower is not None and not backbone.thins_tower:
             raise UserError(
                 f"{who} cuts {self.placement}: that has to be CLIP's, run once for an image, "
                 "with one layer that is projected"
             )
+        if self.position_policy == "original" and not backbone.keeps_positions:
+            raise UserError(f"{who} cannot have position policy original: {backbone.lacking['original']}")
 
     def prune(
         self,
@@ -119,11 +131,13 @@ class Method:
             same = (image, key if self.score.needs_key else None, question if self.needs_text else None)
             if same not in reduced:
                 query = text[question] if self.needs_text and text is not None else None
-                reduced[same] = self._reduce(self._sample(tokens, image, query, seed, key), keeps[image])
+                reduced[same] = self._prune_views(tokens, image, query, keeps[image], seed, key)
             results.append(reduced[same])
         features, indices = [list(part) for part in zip(*results, strict=True)] or ([], [])
         totals = [tokens[image].total for image in image_of]
-        return KeptTokens(features, indices, totals, self.position_policy)
+        off_grid = [tokens[image].off_grid for image in image_of]
+        layouts = [tokens[image].layout for image in image_of]
+        return KeptTokens(features, indices, totals, self.position_policy, off_grid, layouts)
 
     def dropping(
         self, keep: float, total: int, layers: int, grid: tuple[int, int] | None = None
@@ -157,28 +171,52 @@ class Method:
 
     def thinning(self, keep: float, total: int, backbone: Backbone) -> Thinning | Shrinking | None:
         """How ``total`` patches become fewer inside a backbone's vision tower at budget ``keep``; None: not at all."""
-        if self.tower is None or backbone.tower is None:
+        if self.tower is None:
             return None
-        return self.tower.thinning(keep, total, backbone.tower)
+        return self.tower.thinning(keep, total, cast(ThinsTower, backbone).tower)  # see check
 
     def _nominal(self, tokens: Sequence[VisionTokens], image: int, keep: float) -> float:
         budget = None if self.inside is None else self.inside.budget
         if budget is None:
             return keep
-        sample = self._sample(tokens, image, None, 0, "")
+        self._check_values(tokens[image], image, None)
+        sample = self._sample(tokens[image].whole(), None, 0, "")
         return budget(self.score(sample), keep, sample) / sample.total
 
-    def _sample(
-        self, tokens: Sequence[VisionTokens], image: int, query: Tensor | None, seed: int, key: str
-    ) -> Sample:
+    def _prune_views(
+        self,
+        tokens: Sequence[VisionTokens],
+        image: int,
+        query: Tensor | None,
+        keep: float,
+        seed: int,
+        key: str,
+    ) -> tuple[Tensor, Tensor]:
+        """Features [K, D] and ascending positions [K] of what survives of an image, view by view."""
         own = tokens[image]
-        signals = {name: own.signals[name] for name in sorted(self.needs)}
-        features = own.features
-        for name, values in {"features": features, **signals, "question": query}.items():
+        self._check_values(own, image, query)
+        if not own.views:
+            return self._reduce(self._sample(own, query, seed, key), keep)
+        features, indices = [], []
+        for number, view in enumerate(own.views):
+            # A key of its own: random pruning must not keep the same places of every tile.
+            sample = self._sample(own.part(view), query, seed, f"{key}/view {number}")
+            survivors, places = self._reduce(sample, keep)
+            features.append(survivors)
+            indices.append(view.tokens[places])
+        positions, order = torch.cat(indices).sort()
+        return torch.cat(features)[order], positions
+
+    def _check_values(self, tokens: VisionTokens, image: int, query: Tensor | None) -> None:
+        signals = {name: tokens.signals[name] for name in sorted(self.needs)}
+        for name, values in {"features": tokens.features, **signals, "question": query}.items():
             # A nan would not always reach the scores: distances and merged tokens hide it.
             if values is not None and not values.isfinite().all():
                 raise ValueError(f"{name} of image {image}: nan or infinite values, the model is broken")
-        return Sample(own.grid, signals, query, seed, key, features, own.project)
+
+    def _sample(self, tokens: VisionTokens, query: Tensor | None, seed: int, key: str) -> Sample:
+        signals = {name: tokens.signals[name] for name in sorted(self.needs)}
+        return Sample(tokens.grid, signals, query, seed, key, tokens.features, tokens.project)
 
     def _reduce(self, sample: Sample, keep: float) -> tuple[Tensor, Tensor]:
         """Features [K, D] and ascending positions [K] of what survives."""

@@ -58,14 +58,21 @@ def weights_hash(method: str, backbone: str, file: object = "") -> str | None:
     return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
 
 
+def check_weights(method: str, backbone: str, file: object = "") -> None:
+    """Raise ``UserError`` if there are no weights of a trained ``method`` for the backbone of that name."""
+    file = file if isinstance(file, str) else ""
+    path = weights_path(method, backbone, file)
+    if not path.is_file():
+        raise UserError(_missing(method, backbone, path, file))
+
+
 def load_weights(method: str, backbone: "Backbone", file: str = "") -> OwnWeights:
     """Read the weights of ``method`` for ``backbone``.
 
     ``UserError`` if there are none, or if they are those of another method or of another revision.
     """
+    check_weights(method, backbone.name, file)
     path = weights_path(method, backbone.name, file)
-    if not path.is_file():
-        raise UserError(_missing(method, backbone.name, path, file))
     try:
         with safe_open(path, "pt") as content:
             about = json.loads((content.metadata() or {}).get(_METADATA, "{}"))

@@ -10,6 +10,7 @@ from robust_atp.report.accuracy import accuracy, loss, overview
 from robust_atp.report.cost import cost
 from robust_atp.report.excess import excess_drop, mean_excess_drop, retention_gap
 from robust_atp.report.kept_tokens import kept_token_stability
+from robust_atp.report.official import official
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Analysis:
     overview: pd.DataFrame
     accuracy: pd.DataFrame
     accuracy_by_question_type: pd.DataFrame
+    official: pd.DataFrame
     loss: pd.DataFrame
     excess_drop: pd.DataFrame
     mean_excess_drop: pd.DataFrame
@@ -39,6 +41,7 @@ def analyse(records: Records) -> Analysis:
         overview=overview(records),
         accuracy=accuracy(records),
         accuracy_by_question_type=accuracy(records, by=("question_type",)),
+        official=official(records),
         loss=loss(records),
         excess_drop=excess_drop(records),
         mean_excess_drop=mean_excess_drop(records),

@@ -18,23 +18,23 @@ COLUMNS = (
 # Other images that each image is compared with. Three make the baseline's noise small beside that of S_same.
 _PARTNERS = 3
 
-# Images are numbered in the order of their hashes; the partner of an image is one of the next ones, so that each
-# pair of sets is found by one equality of numbers.
+# Images are numbered in the order of their hashes; the partner of an image is one of the next ones of the same grid,
+# so that each pair of sets is found by one equality of numbers and counts the same places.
 _PAIRS = f"""
     images AS (
-        SELECT dataset, split, image_id,
-               row_number() OVER (PARTITION BY dataset, split ORDER BY md5(image_id), image_id) - 1 AS place,
-               count(*) OVER (PARTITION BY dataset, split) AS images
-        FROM (SELECT DISTINCT dataset, split, image_id FROM records)
+        SELECT backbone, dataset, split, grid, image_id, count(*) OVER alike AS images,
+               row_number() OVER (alike ORDER BY md5(image_id), image_id) - 1 AS place
+        FROM (SELECT DISTINCT backbone, dataset, split, grid, image_id FROM records)
+        WINDOW alike AS (PARTITION BY backbone, dataset, split, grid)
     ),
     sets AS (
-        SELECT {listed(_CELL)}, image_id, place, images, noise_seed, tokens_total, kept[-1]::BIT AS kept,
+        SELECT {listed(_CELL)}, grid, image_id, place, images, noise_seed, tokens_total, kept[-1]::BIT AS kept,
                dense_rank() OVER (PARTITION BY {listed(_CELL)}, image_id ORDER BY question_id) AS turn
-        FROM records JOIN images USING (dataset, split, image_id)
+        FROM records JOIN images USING (backbone, dataset, split, grid, image_id)
         WHERE pruner <> 'none' AND (severity > 0 OR intervention = 'clean')
     ),
     clean AS (
-        SELECT {listed(_SUBJECT)}, image_id, place, images, turn, first(kept ORDER BY noise_seed) AS kept
+        SELECT {listed(_SUBJECT)}, grid, image_id, place, images, turn, first(kept ORDER BY noise_seed) AS kept
         FROM sets WHERE severity = 0 GROUP BY ALL
     ),
     sought AS (
@@ -44,7 +44,7 @@ _PAIRS = f"""
     pairs AS (
         SELECT {listed(_CELL, "bad")}, sought.image_id, same, bad.tokens_total AS n,
                bit_count(sought.kept) AS a, bit_count(bad.kept) AS b, bit_count(sought.kept & bad.kept) AS r
-        FROM sought JOIN sets bad USING ({listed(_SUBJECT)}, place, turn) WHERE bad.severity > 0
+        FROM sought JOIN sets bad USING ({listed(_SUBJECT)}, grid, place, turn) WHERE bad.severity > 0
     )
 """
 

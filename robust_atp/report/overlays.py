@@ -29,8 +29,11 @@ def overlays(results: "Results", analysis: Analysis) -> Iterator[Illustration]:
     data set or one of its pictures is not here.
     """
     keep = budgets(analysis.overview)[:1]
+    with_patches = _backbones(results)
     for dataset in datasets(results):
-        for backbone in dict.fromkeys(analysis.overview["backbone"]):
+        for backbone in [
+            name for name in dict.fromkeys(analysis.overview["backbone"]) if name in with_patches
+        ]:
             corruption = _most_harmful(analysis.excess_drop, backbone, dataset)
             conditions = [("clean", 0), *corruption]
             for number, image_id in enumerate(_sample(results, dataset), start=1):
@@ -59,16 +62,16 @@ def overlay_of(results: "Results", image_id: str, backbone: str) -> Figure:
 
     ``UserError`` if the records do not know the image, or if its pixels are not here.
     """
-    names = query(results, "SELECT DISTINCT backbone FROM records ORDER BY backbone")["backbone"].tolist()
+    names = _backbones(results)
     if backbone not in names:
-        raise unknown("backbone", backbone, names)
+        raise unknown("backbone whose tokens have a place in the image", backbone, names)
     worst = query(
         results,
         "SELECT intervention, max(severity) AS severity FROM records WHERE severity > 0 GROUP BY intervention",
     ).set_index("intervention")["severity"]
     conditions = [("clean", 0), *((name, int(worst[name])) for name in by_family(worst.index))]
     for dataset in datasets(results):
-        if image_id in {example.image_id for example in dataset.examples()}:
+        if image_id in dataset.image_ids():
             shown = pictures(
                 results, dataset, backbone=backbone, image_id=image_id,
                 conditions=conditions, study_seed=results.study.seed,
@@ -80,6 +83,15 @@ def overlay_of(results: "Results", image_id: str, backbone: str) -> Figure:
 def datasets(results: "Results") -> list[Dataset]:
     """Load the data sets of a finished study; ``UserError`` naming what is missing."""
     return [config.load() for config in results.study.data]
+
+
+def _backbones(results: "Results") -> list[str]:
+    """Backbones whose visual tokens are patches: a resampler's queries have no place in the image."""
+    seen = query(
+        results,
+        "SELECT DISTINCT backbone FROM records WHERE prunes IS DISTINCT FROM 'queries' ORDER BY backbone",
+    )
+    return seen["backbone"].tolist()
 
 
 def _at(picture: Picture, keep: Sequence[float]) -> Picture:

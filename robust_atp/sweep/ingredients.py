@@ -1,49 +1,66 @@
 """What the sweep needs of the world: data sets, revisions of weights, versions of corruptions, backbones."""
 
-import re
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from corruptions.registry import find
-from robust_atp.errors import UserError
+from robust_atp.backbones.checkpoint import Checkpoint, Unreachable, find_checkpoint
+from robust_atp.backbones.loading import BackboneSpec, capabilities
 from robust_atp.probes import controls
 from robust_atp.pruning.trained import weights_hash
 from robust_atp.sweep.plan import CLEAN, Plan, plan
+from robust_atp.sweep.refusals import refuse_impossible_arms
 from robust_atp.sweep.study import BackboneConfig, Study
+from robust_atp.tasks import SHORT_ANSWER
 
 if TYPE_CHECKING:
     from robust_atp.backbones.seam import Backbone
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+UNKNOWN = "unknown"
 
 
 def plan_study(study: Study) -> Plan:
-    """Plan a study: reads annotation files and hashes local weight files, loads neither model nor images."""
-    return plan(
+    """Plan a study: reads annotation files and hashes local weight files, loads neither model nor images.
+
+    ``UserError`` for an arm that a backbone cannot do, or a backbone whose configuration cannot be read.
+    """
+    plan, unreachable = outline(study)
+    if unreachable:
+        raise next(iter(unreachable.values()))
+    return plan
+
+
+def outline(study: Study) -> tuple[Plan, dict[str, Unreachable]]:
+    """Plan a study as far as the Hub can be reached, and say, by name, which backbones it cannot be asked about.
+
+    Their arms go unchecked and their revision is ``UNKNOWN``: the keys of their units are not those of a run.
+    """
+    found: dict[str, Checkpoint] = {}
+    unreachable: dict[str, Unreachable] = {}
+    for backbone in study.backbones:
+        try:
+            found[backbone.name] = find_checkpoint(backbone.id, backbone.revision)
+        except Unreachable as error:
+            unreachable[backbone.name] = error
+    specs = {backbone.name: _spec(backbone) for backbone in study.backbones}
+    refuse_impossible_arms(
+        study, {name: capabilities(specs[name], checkpoint) for name, checkpoint in found.items()}
+    )
+    revisions = {name: checkpoint.revision for name, checkpoint in found.items()}
+    planned = plan(
         study,
         datasets=[config.load() for config in study.data],
-        revisions={backbone.name: revision(backbone) for backbone in study.backbones},
+        revisions=dict.fromkeys(unreachable, UNKNOWN) | revisions,
         versions=versions(study),
         pruner_weights={backbone.name: pruner_weights(study, backbone) for backbone in study.backbones},
     )
+    return planned, unreachable
 
 
 def versions(study: Study) -> dict[str, int]:
     """Versions of the implementations behind the interventions of a study."""
     corruptions = {name: find(name).version for name in study.grid.corruption}
     return {CLEAN: 0} | dict.fromkeys(study.grid.control, controls.VERSION) | corruptions
-
-
-def revision(backbone: BackboneConfig) -> str:
-    """Commit of a Hub model, or content hash of a folder: what weights there are, without loading them."""
-    from robust_atp.backbones.loading import content_hash, find_source
-
-    source = Path(find_source(backbone.id))
-    if source.is_dir():
-        return content_hash(source)
-    if backbone.revision is not None and _COMMIT.fullmatch(backbone.revision):
-        return backbone.revision
-    return _commit(backbone)
 
 
 def pruner_weights(study: Study, backbone: BackboneConfig) -> dict[str, str]:
@@ -57,20 +74,12 @@ def pruner_weights(study: Study, backbone: BackboneConfig) -> dict[str, str]:
     return found
 
 
-def load(backbone: BackboneConfig) -> "Backbone":
-    """Load a backbone of a study, weights and all."""
-    from robust_atp.backbones import BackboneSpec, load_backbone
+def load(backbone: BackboneConfig, task: str = SHORT_ANSWER) -> "Backbone":
+    """Load a backbone of a study for a task, weights and all."""
+    from robust_atp.backbones import load_backbone
 
-    return load_backbone(BackboneSpec(**backbone.model_dump(exclude={"name"})))
+    return load_backbone(replace(_spec(backbone), task=task))
 
 
-def _commit(backbone: BackboneConfig) -> str:
-    """Commit that a branch or tag of the Hub stands for: the snapshot folder that its config is cached in."""
-    from huggingface_hub import hf_hub_download
-
-    try:
-        config = hf_hub_download(backbone.id, "config.json", revision=backbone.revision)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise UserError(f"backbone '{backbone.id}' cannot be reached on the Hub: {reason}") from error
-    return Path(config).parent.name
+def _spec(backbone: BackboneConfig) -> BackboneSpec:
+    return BackboneSpec(**backbone.model_dump(exclude={"name"}))

@@ -43,9 +43,15 @@ class BackboneConfig(_Closed):
     revision: str | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     device: str = "cpu"
+    device_map: str | dict[str, Any] | None = None
+    """Instead of ``device``: how ``from_pretrained`` spreads the weights, e.g. ``auto``."""
+    quantization: dict[str, Any] | None = None
+    """A ``quantization_config`` as transformers writes it into ``config.json``, passed through."""
     clip: str | None = None
     prompt: str | None = None
     max_new_tokens: int | None = Field(default=None, ge=1)
+    options: dict[str, Any] = Field(default_factory=dict)
+    """What only this family of backbones has, e.g. ``{preprocessing: pad}`` for LLaVA-1.5."""
 
     @model_validator(mode="before")
     @classmethod
@@ -54,6 +60,13 @@ class BackboneConfig(_Closed):
         if isinstance(value, dict) and isinstance(value.get("id"), str):
             value = {"name": Path(value["id"]).name, **value}
         return value
+
+    @field_validator("device_map")
+    @classmethod
+    def _instead_of_device(cls, device_map: Any, info: ValidationInfo) -> Any:
+        if device_map is not None and info.data.get("device", "cpu") != "cpu":
+            raise ValueError(f"give device or device_map, not both; device is '{info.data['device']}'")
+        return device_map
 
 
 class PrunerConfig(_Closed):

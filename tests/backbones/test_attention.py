@@ -50,7 +50,7 @@ def test_fractions_of_the_depth_name_the_layer_that_is_nearest(tiny_backbone, ea
 
 def test_keys_and_wide_head_attention_come_from_the_projections_themselves(tiny_backbone):
     """Oracle: hooks on q_proj and k_proj of the last layer, and one head of the full width."""
-    attention = tiny_backbone._vision.encoder.layers[-1].self_attn
+    attention = tiny_backbone.vision.tower.encoder.layers[-1].self_attn
     seen = {}
     hooks = [
         getattr(attention, name).register_forward_hook(lambda _, i, out, name=name: seen.update({name: out}))
@@ -73,7 +73,7 @@ def test_projecting_tower_features_gives_the_features(tiny_backbone):
         again = image.project(image.signals["tower_features"])
         torch.testing.assert_close(again, image.features)
         assert not again.requires_grad
-    assert not tiny_backbone._projector._forward_pre_hooks
+    assert not tiny_backbone.vision.projector._forward_pre_hooks
 
 
 def test_layers_differ_so_that_taking_the_wrong_one_would_show(eager_attentions):

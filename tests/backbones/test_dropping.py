@@ -182,7 +182,7 @@ def test_a_question_is_answered_alike_alone_and_beside_others_and_other_ways(tin
 
 def keep_indices_like(kept, features, indices):
     totals = [kept.totals[0]] * len(indices)
-    return type(kept)(features, indices, totals, kept.position_policy)
+    return type(kept)(features, indices, totals, kept.position_policy, [None] * len(indices))
 
 
 def test_layers_before_the_first_cut_run_once_for_all_ways(tiny_backbone, whole):
@@ -294,7 +294,7 @@ def test_prefill_cost_equals_counted_operations(tiny_backbone, cuts):
             state = prefill(tiny_backbone, length=20)
             for depth, count in cuts:
                 state.advance(depth)
-                present = state.visual[0].stop - state.visual[0].start
+                present = len(state.visual[0])
                 state.drop([First()(None, count) if count < present else None], "original")
             state.advance(3)
     finally:

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from transformers import CLIPImageProcessorPil
 
-from robust_atp.backbones.geometry import patch_coverage, resized_size
+from robust_atp.backbones import BackboneSpec, load_backbone
+from robust_atp.backbones.geometry import pad_to_square, patch_coverage, resized_size
 
 
 @pytest.mark.parametrize("size", [(56, 56), (113, 200), (200, 113), (31, 90), (480, 640)])
@@ -48,3 +50,41 @@ def test_object_patches_hold_at_least_half_their_area(tiny_backbone):
 
 def test_size_given_as_height_and_width():
     assert resized_size((31, 90), {"shortest_edge": None, "height": 24, "width": 36}) == (24, 36)
+
+
+def test_padding_to_a_square_is_what_the_original_code_does():
+    """Oracle: a picture of the mean colour, with the image pasted into its middle."""
+    rng = np.random.default_rng(0)
+    for height, width in [(40, 71), (71, 40), (33, 33), (10, 11)]:
+        image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        side = max(height, width)
+        square = Image.new("RGB", (side, side), (122, 116, 104))
+        square.paste(Image.fromarray(image), ((side - width) // 2, (side - height) // 2))
+        padded = pad_to_square(image, np.array([122, 116, 104], np.uint8))
+        np.testing.assert_array_equal(padded, np.asarray(square))
+
+
+@pytest.fixture(scope="module")
+def padding_backbone(tiny_llava_folder):
+    return load_backbone(BackboneSpec(str(tiny_llava_folder), options={"preprocessing": "pad"}))
+
+
+def test_padding_shows_the_backbone_the_whole_image(tiny_backbone, padding_backbone):
+    """What the centre crop cuts off changes nothing with ``crop``, and the features with ``pad``."""
+    image = np.random.default_rng(0).integers(0, 256, (56, 112, 3), dtype=np.uint8)
+    other = image.copy()
+    other[:, :20] = 255 - other[:, :20]
+    for backbone, sees in ((tiny_backbone, False), (padding_backbone, True)):
+        a, b = backbone.encode([image, other])
+        assert torch.equal(a.features, b.features) != sees
+
+
+def test_object_patches_follow_the_padding(tiny_backbone, padding_backbone):
+    """Patches of a 56 × 112 image are 14 pixels wide when cropped, and 28 when padded by 28 above and below."""
+    mask = np.zeros((56, 112), bool)
+    mask[:28, :28] = True
+    assert np.flatnonzero(tiny_backbone.object_patches(mask)).tolist() == []  # 28 pixels are cropped away
+    assert np.flatnonzero(padding_backbone.object_patches(mask)).tolist() == [4]
+    assert np.flatnonzero(padding_backbone.object_patches(np.ones((56, 112), bool))).tolist() == [
+        *range(4, 12)
+    ]

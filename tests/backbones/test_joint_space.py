@@ -55,12 +55,12 @@ def test_without_matching_clip_the_text_tower_is_missing(tiny_llava_folder, tmp_
             (tmp_path / path.name).symlink_to(path)
     spec = BackboneSpec(str(tmp_path))
     backbone = load_backbone(spec)
-    assert not backbone.has_text_tower
-    assert "joint_patches" not in backbone.provides
+    assert not backbone.capabilities.has_text_tower
+    assert "joint_patches" not in backbone.capabilities.provides
     with pytest.raises(UserError, match=r"has no text tower.*option clip"):
         backbone.embed_questions(["how many"])
     named = load_backbone(replace(spec, clip=str(tiny_llava_folder / "clip")))
-    assert named.has_text_tower
+    assert named.capabilities.has_text_tower
     assert named.embed_questions(["how many"]).shape == (1, 16)
 
 

@@ -4,7 +4,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from robust_atp.backbones.prompt import first_token_ids, tokenize_prompts
+from robust_atp.backbones.prompt import Template, first_token_ids, tokenize_prompts
 
 
 def bpe(words):
@@ -37,12 +37,14 @@ def test_a_word_that_the_vocabulary_lacks_has_no_ids(tiny_backbone):
 def test_margin_is_nan_where_the_vocabulary_lacks_the_words(tiny_backbone, monkeypatch):
     import torch
 
-    monkeypatch.setattr(tiny_backbone, "_no", [])
-    assert tiny_backbone._yes_no_margins(torch.zeros(2, 42)) == pytest.approx([float("nan")] * 2, nan_ok=True)
+    words = tiny_backbone.language.words
+    monkeypatch.setattr(words, "_no", [])
+    assert words._yes_no_margins(torch.zeros(2, 42)) == pytest.approx([float("nan")] * 2, nan_ok=True)
 
 
 def test_the_image_cuts_a_prompt_in_two(tiny_backbone):
     tokenizer = tiny_backbone.processor.tokenizer
-    (prompt,) = tokenize_prompts(tokenizer, "USER: <image>\n{question} ASSISTANT:", 4, ["how many"])
+    template = Template("USER: <image>\n{question} ASSISTANT:", "<image>", 4)
+    (prompt,) = tokenize_prompts(tokenizer, template, ["how many"])
     assert tokenizer.convert_ids_to_tokens(prompt.before) == ["<s>", "USER", ":"]
     assert tokenizer.convert_ids_to_tokens(prompt.after) == ["how", "many", "ASSISTANT", ":"]

@@ -8,6 +8,8 @@ import torch
 from tiny_llava import QUESTIONS, photos
 from torch.utils.flop_counter import FlopCounterMode
 
+from robust_atp.backbones.llava import Llava
+from robust_atp.backbones.loading import BackboneSpec
 from robust_atp.backbones.seam import KeptTokens
 from robust_atp.backbones.thinning import Parting, Thinning, embed_pixels, inner_tower
 from robust_atp.errors import UserError
@@ -45,8 +47,8 @@ def masked(backbone, image, plan, depth=2):
 
     Returns what stands at kept positions and in the slot, and the positions kept after each cut.
     """
-    layers = inner_tower(backbone._tower).encoder.layers
-    hidden = embed_pixels(backbone._tower, pixels(backbone, [image]))[0]
+    layers = inner_tower(backbone.vision.tower).encoder.layers
+    hidden = embed_pixels(backbone.vision.tower, pixels(backbone, [image]))[0]
     total = len(hidden) - 1
     weight: dict[int, float] = {}
     alive, stages = list(range(total)), []
@@ -82,7 +84,9 @@ def test_dropping_equals_masking_inside_the_tower(tiny_backbone, cuts, options):
     for image, found in zip(IMAGES, tiny_backbone.encode(IMAGES, frozenset(), plan), strict=True):
         kept, package, stages, weight = masked(tiny_backbone, image, plan)
         leaving = torch.cat([kept, package]) if plan.projected and weight else kept
-        torch.testing.assert_close(found.features, tiny_backbone._projector(leaving), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(
+            found.features, tiny_backbone.vision.projector(leaving), rtol=1e-4, atol=1e-4
+        )
         assert [stage.tolist() for stage in found.thinned.stages] == stages
         heaviest = [max(weight, key=weight.get)] if plan.projected and weight else []
         assert found.thinned.made_at.tolist() == heaviest
@@ -131,7 +135,7 @@ def test_a_package_of_weightless_patches_is_their_plain_mean(tiny_backbone):
     plan = Thinning(((1, 10),), (Planted(0, flat=True),))
     (found,) = tiny_backbone.encode(IMAGES[:1], frozenset(), plan)
     kept, package, _, _ = masked(tiny_backbone, IMAGES[0], plan)
-    leaving = tiny_backbone._projector(torch.cat([kept, package]))
+    leaving = tiny_backbone.vision.projector(torch.cat([kept, package]))
     torch.testing.assert_close(found.features, leaving, rtol=1e-4, atol=1e-4)
 
 
@@ -142,9 +146,10 @@ def test_cuts_that_cannot_be_made_are_refused(tiny_backbone, depths):
         tiny_backbone.encode(IMAGES[:1], frozenset(), plan)
 
 
-def test_a_tower_of_which_several_layers_are_projected_cannot_be_thinned(tiny_backbone, monkeypatch):
-    monkeypatch.setattr(tiny_backbone.model.config, "vision_feature_layer", [-2, -3])
-    assert tiny_backbone.tower is None
+def test_a_tower_of_which_several_layers_are_projected_cannot_be_thinned(tiny_backbone):
+    config = tiny_backbone.model.config.to_dict() | {"vision_feature_layer": [-2, -3]}
+    spec = BackboneSpec(id=tiny_backbone.name)
+    assert not Llava.capabilities_of(tiny_backbone.name, spec, config).thins_tower
 
 
 @pytest.mark.parametrize("policy", ["original", "compacted"])
@@ -154,11 +159,13 @@ def test_the_decoder_reads_the_package_after_the_patches(tiny_backbone, policy):
     found = tiny_backbone.encode(IMAGES, frozenset(), thinning(((1, 10), (2, 4))))
     stages = [image.thinned.stages[-1] for image in found]
     features = [image.features for image in found]
-    kept = KeptTokens(features, stages, [16] * 4, policy, [image.thinned for image in found])
+    kept = KeptTokens(
+        features, stages, [16] * 4, policy, [None] * 4, thinned=[image.thinned for image in found]
+    )
     for q, question in enumerate(QUESTIONS):
         places = torch.cat([stages[q], found[q].thinned.made_at])
         assert kept.places(q).tolist() == places.tolist()
-        plain = KeptTokens([features[q]], [places], [16], policy)
+        plain = KeptTokens([features[q]], [places], [16], policy, [None])
         (expected,) = tiny_backbone.answer(plain, [question])
         answer = tiny_backbone.answer(kept, QUESTIONS)[q]
         assert answer == replace(
@@ -170,7 +177,7 @@ def test_the_decoder_reads_the_package_after_the_patches(tiny_backbone, policy):
 @pytest.mark.parametrize("cuts", [((1, 10), (2, 4)), ((1, 4),), ((2, 4),)])
 def test_thinned_encoding_costs_what_torch_counts(tiny_backbone, cuts):
     """But for what pruning computes, here the package."""
-    with eager(tiny_backbone._tower), FlopCounterMode(display=False) as counter:
+    with eager(tiny_backbone.vision.tower), FlopCounterMode(display=False) as counter:
         (found,) = tiny_backbone.encode(IMAGES[:1], frozenset(), thinning(cuts))
     counts = [16, *(count for _, count in cuts)]
     packing = sum(2 * (before - after) * 32 for before, after in pairwise(counts))
@@ -179,7 +186,7 @@ def test_thinned_encoding_costs_what_torch_counts(tiny_backbone, cuts):
 
 def test_whole_encoding_costs_what_torch_counts(tiny_backbone):
     """But for the layer behind the projected one, which transformers runs for nothing."""
-    with eager(tiny_backbone._tower), FlopCounterMode(display=False) as counter:
+    with eager(tiny_backbone.vision.tower), FlopCounterMode(display=False) as counter:
         tiny_backbone.model.model.get_image_features(pixels(tiny_backbone, IMAGES[:1]))
     (found,) = tiny_backbone.encode(IMAGES[:1], frozenset())
     tower = tiny_backbone.tower

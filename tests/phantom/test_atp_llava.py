@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,15 @@ import torch
 from transformers import CLIPModel, LlavaForConditionalGeneration
 
 from robust_atp.backbones import BackboneSpec, load_backbone
+from robust_atp.backbones.checkpoint import find_source
 from robust_atp.backbones.dropping import Dropping
-from robust_atp.backbones.loading import find_source
 from robust_atp.backbones.seam import Backbone
 from robust_atp.phantom.split import held_out
 from robust_atp.phantom.training.atp_llava import Objective, fit
 from robust_atp.phantom.training.calibration import ROWS, calibrate
 from robust_atp.phantom.training.comparison import measure
 from robust_atp.phantom.training.lessons import Lessons
+from robust_atp.phantom.training.llava import look
 from robust_atp.phantom.training.soft_masks import Faded, forward
 from robust_atp.pruning import build_pruner, keep_indices
 from robust_atp.pruning.learned_thresholds import ThresholdHead
@@ -47,7 +49,7 @@ def llava() -> LlavaForConditionalGeneration:
 @pytest.fixture(scope="module")
 def lessons() -> Lessons:
     clip = CLIPModel.from_pretrained(f"{find_source('phantom')}/clip", dtype=torch.float32).eval()
-    return Lessons.prepare(clip, "neutral", 40, 51)
+    return Lessons.prepare(partial(look, clip), "neutral", 40, 51)
 
 
 def heads() -> dict[int, ThresholdHead]:

@@ -1,5 +1,6 @@
 """Training of HeatViT's selectors: soft in training must be what is hard in a study."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,8 @@ from torch import nn
 from transformers import CLIPModel
 
 from robust_atp.backbones import BackboneSpec, load_backbone
+from robust_atp.backbones.checkpoint import find_source
 from robust_atp.backbones.llava import Llava
-from robust_atp.backbones.loading import find_source
 from robust_atp.backbones.thinning import Thinning, embed_pixels, pass_thinned
 from robust_atp.phantom.split import held_out
 from robust_atp.phantom.training.comparison import measure
@@ -54,7 +55,7 @@ def test_hidden_patches_are_dropped_patches(phantom: Llava, clip: CLIPModel) -> 
     """At the counts that the soft tower arrives at, the real one keeps the same patches and has the same output."""
     course = Course(phantom, seed=1)
     selectors = nn.ModuleDict({str(depth): HalfStays(depth) for depth in (1, 2, 3)})
-    lessons = Lessons.prepare(clip, "neutral", 3, 7, course.see)
+    lessons = Lessons.prepare(partial(course.see, clip), "neutral", 3, 7)
     hidden = lessons.features.float()
     for row in range(3):
         seen = thin_softly(course.layers, hidden[row : row + 1], selectors, course.depth, None)
@@ -117,7 +118,7 @@ def test_positions_are_those_of_a_study() -> None:
 def test_a_few_steps_lower_the_loss(phantom: Llava, clip: CLIPModel, tmp_path: Path) -> None:
     """The tower that is dropped from stays what it is, and so does the rest of the backbone."""
     course = Course(phantom, seed=0)
-    lessons = Lessons.prepare(clip, "neutral", 8, 7, course.see)
+    lessons = Lessons.prepare(partial(course.see, clip), "neutral", 8, 7)
     before = [parameter.clone() for parameter in phantom.model.parameters()]
 
     def loss() -> float:

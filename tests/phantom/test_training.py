@@ -5,10 +5,12 @@ import torch
 from torch import nn
 from transformers import LlavaForConditionalGeneration
 
-from robust_atp.phantom.model import PROMPT, build_clip, build_llava, build_processor
+from robust_atp.phantom.llava import PROMPT, build_llava, build_processor
+from robust_atp.phantom.model import build_clip
 from robust_atp.phantom.split import held_out
-from robust_atp.phantom.training.language import forward, subset
+from robust_atp.phantom.training.blocks import subset
 from robust_atp.phantom.training.lessons import QUESTION_LENGTH, question_tokens
+from robust_atp.phantom.training.llava import forward
 from robust_atp.phantom.training.loop import finished, train
 
 

@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 import torch
 
+from robust_atp.backbones.capabilities import Capabilities
 from robust_atp.backbones.seam import VisionTokens
 from robust_atp.errors import UserError
 from robust_atp.pruning import PRUNERS, build_pruner, label
@@ -50,10 +50,10 @@ def test_keep_outside_its_range_is_refused(keep):
 
 
 def test_a_backbone_without_what_a_method_needs_is_refused():
-    bare = SimpleNamespace(name="bare", provides=frozenset({"keys:last"}), has_text_tower=False)
+    bare = Capabilities("bare", frozenset({"keys:last"}), has_text_tower=False, drops_inside=False)
     for name in ("none", "random", "uniform-grid"):
         build_pruner(name).check(bare)
-    with pytest.raises(UserError, match="'cls_attention:projected'; the backbone provides: keys:last"):
+    with pytest.raises(UserError, match="'cls_attention:projected': the backbone provides: keys:last"):
         build_pruner("cls-attention").check(bare)
     with pytest.raises(UserError, match=r"pruner 'atp' on backbone 'bare'.*needs a CLIP text tower"):
         build_pruner("atp").check(bare)

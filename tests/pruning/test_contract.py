@@ -23,7 +23,7 @@ KEYS = [f"image {image}" for image in IMAGE_OF]
 
 @pytest.fixture(scope="module")
 def tokens(tiny_backbone):
-    return tiny_backbone.encode(photos(5), tiny_backbone.provides)
+    return tiny_backbone.encode(photos(5), tiny_backbone.capabilities.provides)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from naive_decoder import rms
 from tiny_llava import QUESTIONS, photos
 
 from robust_atp.backbones import BackboneSpec, load_backbone
+from robust_atp.backbones.capabilities import Capabilities
 from robust_atp.backbones.flops import DecoderShape
 from robust_atp.backbones.greedy import Span
 from robust_atp.backbones.staged import Prefill
@@ -237,7 +238,7 @@ NAIVE: list[tuple[str, dict[str, Any], Callable]] = [
 
 @pytest.fixture(scope="module")
 def tokens(tiny_backbone):
-    return tiny_backbone.encode(photos(6), tiny_backbone.provides)
+    return tiny_backbone.encode(photos(6), tiny_backbone.capabilities.provides)
 
 
 @pytest.fixture(scope="module")
@@ -370,7 +371,7 @@ def test_tokens_that_are_all_alike_are_kept_from_the_first_on(ready, name, dtype
     view = SimpleNamespace(
         decoder=SimpleNamespace(get_submodule=lambda name: torch.nn.Identity()),
         hidden=states, keys=torch.ones(1, 30, 4, dtype=dtype), visual=slice(2, 26), text=slice(26, 30),
-        prompt=states, prompt_visual=slice(2, 26), observed=torch.ones(30),
+        prompt=states, prompt_image=slice(2, 26), prompt_visual=slice(2, 26), observed=torch.ones(30),
         attention=attention, next_attention=attention,
     )  # fmt: skip
     chosen = choose(ready(name), view, 9)
@@ -517,8 +518,9 @@ def test_a_spectral_budget_scales_all_stages_image_by_image(tiny_backbone, token
 
 
 def test_a_backbone_whose_decoder_cannot_drop_is_refused():
-    bare = SimpleNamespace(name="bare", provides=frozenset(), has_text_tower=False, drops_inside=False)
+    lacking = {"inside": "its decoder is made of sand"}
+    bare = Capabilities("bare", frozenset(), has_text_tower=False, drops_inside=False, lacking=lacking)
     with pytest.raises(
-        UserError, match="'fastv' on backbone 'bare' cuts inside the decoder, which has to be one of"
+        UserError, match="'fastv' on backbone 'bare' cuts inside the decoder: its decoder is made of sand"
     ):
         build_pruner("fastv").check(bare)

@@ -8,7 +8,7 @@ import pytest
 from robust_atp.report.analysis import Analysis
 from robust_atp.report.figures.frontier import frontier
 from robust_atp.report.figures.heatmap import excess_heatmap
-from robust_atp.report.figures.overlay import overlay, unpack
+from robust_atp.report.figures.overlay import overlay, read_grids, unpack
 from robust_atp.report.figures.severity import severity_curves
 from robust_atp.report.figures.style import looks, points, svg
 from robust_atp.report.illustrations import budgets, illustrations
@@ -81,9 +81,19 @@ def test_points(share: float, text: str):
     assert points(share) == text
 
 
-def test_overlay_veils_exactly_the_dropped_patches():
-    kept = np.zeros(16, bool)
-    kept[[0, 5]] = True
+@pytest.mark.parametrize(
+    ("grid", "area", "shown"),
+    [
+        ("4x4", "centre", (40, 40, 3)),
+        ("4x4", "padded", (60, 60, 3)),
+        ("3x5", "whole", (40, 60, 3)),
+        ("2x2+4x3", "whole", (40, 60, 3)),
+    ],
+)
+def test_overlay_veils_exactly_the_dropped_patches(grid, area, shown):
+    grids = read_grids(grid)
+    kept = np.zeros(sum(rows * columns for rows, columns in grids), bool)
+    kept[[0, 5, 6]] = True
     row = {
         "pruner": "atp",
         "keep": 0.125,
@@ -92,19 +102,22 @@ def test_overlay_veils_exactly_the_dropped_patches():
         "severity": 0,
     }
     row |= {
-        "grid": "4x4",
+        "grid": grid,
+        "grid_area": area,
         "kept": np.packbits(kept).tobytes(),
         "question": "how much is it, $5?",
         "answer": "$5",
     }
     rows = pd.DataFrame([row | {"prediction": "$6 or $7", "score": 0.0}])
     pixels = np.full((40, 60, 3), 100, np.uint8)
-    figure = overlay({("clean", 0): Picture(pixels, None, rows)})
+    figure = overlay({("clean", 0): Picture(pixels, pixels[..., 0] > 0, rows)})
     picture, veil = (image.get_array() for image in figure.axes[0].images)
     assert picture is not None
-    assert picture.shape == (40, 40, 3)
+    assert picture.shape == shown
+    assert (np.asarray(picture)[..., 0] == 100).sum() == min(40 * 60, shown[0] * shown[1])
     assert veil is not None
-    assert ((veil[..., 3] == 0).ravel() == kept).all()
+    assert veil.shape[:2] == grids[-1]
+    assert ((veil[..., 3] == 0).ravel() == kept[-veil[..., 0].size :]).all()
     svg(figure)  # dollar signs are text, not mathematics
 
 

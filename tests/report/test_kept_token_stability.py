@@ -66,3 +66,26 @@ def test_one_image_has_kappa_but_no_other_image():
 def test_keeping_everything_is_undefined_and_left_out(records):
     everything = records.to_pandas().query("pruner == 'none'").assign(pruner="atp")
     assert kept_token_stability(everything).empty
+
+
+def test_images_of_different_grids_are_compared_with_images_of_their_own(records):
+    """Half of the images get a grid of twice as many places, whose second half is never kept."""
+    frame = records.to_pandas()
+    larger = frame["image_id"].astype(int) % 2 == 1
+    frame.loc[larger, "kept"] = frame.loc[larger, "kept"].map(lambda masks: [padded(mask) for mask in masks])
+    frame.loc[larger, "tokens_total"] = 2 * N
+    frame.loc[larger, "grid"] = "twice"
+    mixed = kept_token_stability(frame).set_index(["backbone", "pruner", "intervention", "severity"])
+    apart = [
+        kept_token_stability(part).set_index(["backbone", "pruner", "intervention", "severity"])
+        for part in (frame[larger], frame[~larger])
+    ]
+    share = float(larger.mean())
+    for column in ("kappa", "kappa_other"):
+        expected = share * apart[0][column] + (1 - share) * apart[1][column]
+        pd.testing.assert_series_equal(mixed[column], expected[mixed.index], check_exact=False, rtol=1e-9)
+
+
+def padded(mask):
+    bits = np.unpackbits(np.frombuffer(mask, np.uint8), count=N)
+    return np.packbits(np.concatenate([bits, np.zeros(N, np.uint8)])).tobytes()

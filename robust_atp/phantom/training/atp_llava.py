@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -10,11 +11,12 @@ from torch.nn import functional as F
 from transformers import CLIPModel, LlavaForConditionalGeneration
 
 from robust_atp.backbones import BackboneSpec, load_backbone
-from robust_atp.backbones.loading import find_source
+from robust_atp.backbones.checkpoint import find_source
 from robust_atp.phantom.split import held_out
+from robust_atp.phantom.training.blocks import answers
 from robust_atp.phantom.training.calibration import calibrate, measurement
-from robust_atp.phantom.training.language import answers
 from robust_atp.phantom.training.lessons import Lessons
+from robust_atp.phantom.training.llava import look
 from robust_atp.phantom.training.loop import finished, train
 from robust_atp.phantom.training.soft_masks import Faded, forward
 from robust_atp.pruning.learned_thresholds import ThresholdHead
@@ -74,7 +76,7 @@ def train_atp_llava(name: str, checkpoint: Path, *, steps: int = 300, seed: int 
         folder = find_source(name)
         clip = CLIPModel.from_pretrained(f"{folder}/clip", dtype=torch.float32).eval()
         llava = LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
-        lessons = Lessons.prepare(clip, WORLDS[name], SCENES, SCENES_SEED)
+        lessons = Lessons.prepare(partial(look, clip), WORLDS[name], SCENES, SCENES_SEED)
         fit(heads, llava, lessons, objective, checkpoint, steps=steps, seed=seed)
     shares_at = measurement(backbone, heads, held_out("val", CALIBRATION_SCENES))
     facts = asdict(objective) | {

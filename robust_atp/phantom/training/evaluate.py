@@ -13,7 +13,7 @@ from robust_atp.backbones import BackboneSpec, load_backbone
 from robust_atp.backbones.seam import Backbone, VisionTokens
 from robust_atp.phantom.questions import KINDS
 from robust_atp.phantom.split import HeldOutScene, held_out
-from robust_atp.phantom.training.vision import coverage
+from robust_atp.phantom.training.labels import coverage
 from robust_atp.phantom.world import stream
 from robust_atp.pruning.keeping import keep_indices
 

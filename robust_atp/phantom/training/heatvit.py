@@ -1,6 +1,7 @@
 """HeatViT's selectors, trained through the frozen tower, projector and decoder of a phantom."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -9,12 +10,13 @@ from torch.nn import functional as F
 from transformers import CLIPModel
 
 from robust_atp.backbones import BackboneSpec, load_backbone
+from robust_atp.backbones.checkpoint import find_source
 from robust_atp.backbones.llava import Llava
-from robust_atp.backbones.loading import find_source
 from robust_atp.backbones.thinning import embed_pixels, inner_tower
 from robust_atp.phantom.training.atp_llava import WORLDS
-from robust_atp.phantom.training.language import answers, read
+from robust_atp.phantom.training.blocks import answers
 from robust_atp.phantom.training.lessons import QUESTION_LENGTH, Lessons
+from robust_atp.phantom.training.llava import read
 from robust_atp.phantom.training.loop import accelerate, finished, train
 from robust_atp.phantom.training.soft_thinning import SoftlyThinned, hide, thin_softly
 from robust_atp.pruning.latency import LatencyTable
@@ -73,8 +75,7 @@ class Course:
 
     def __init__(self, backbone: Llava, seed: int, limit: float = 0.3) -> None:
         """Make untrained selectors; ``limit`` is the latency they may leave, as a share of the unpruned model's."""
-        shape = backbone.tower
-        assert shape is not None  # a phantom's
+        shape = backbone.vision.shape
         depths = InsideTower(()).depths(shape)
         self.llava = backbone.model.requires_grad_(False)
         self.layers = inner_tower(self.llava.model.vision_tower).encoder.layers
@@ -142,18 +143,19 @@ def train_heatvit(name: str, checkpoint: Path, *, steps: int = 400, seed: int = 
     course = Course(backbone, seed)
     clip = CLIPModel.from_pretrained(f"{find_source(name)}/clip", dtype=torch.float32).eval()
     if not finished(checkpoint, {"selectors": course.selectors}, steps):
-        lessons = Lessons.prepare(clip, WORLDS[name], SCENES, SCENES_SEED, course.see)
+        lessons = Lessons.prepare(partial(course.see, clip), WORLDS[name], SCENES, SCENES_SEED)
         accelerate(course.llava, course.llava.model.language_model)
         fit(course, lessons, checkpoint, steps=steps, seed=seed)
-    unseen = Lessons.prepare(clip, "neutral", MEASURED_SCENES, SCENES_SEED + 1, course.see).features.float()
+    unseen = Lessons.prepare(partial(course.see, clip), "neutral", MEASURED_SCENES, SCENES_SEED + 1)
+    hidden = unseen.features.float()
     facts = {
         "world": WORLDS[name],
         "steps": steps,
         "seed": seed,
         "latency_limit": course.limit,
         "wanted_shares": course.table.largest_shares(course.limit),
-        "sampled_shares": course.shares(unseen, torch.Generator().manual_seed(seed)),
-        "shares_above_one_half": course.shares(unseen, None),
+        "sampled_shares": course.shares(hidden, torch.Generator().manual_seed(seed)),
+        "shares_above_one_half": course.shares(hidden, None),
     }
     return OwnWeights("heatvit", name, backbone.revision, course.selectors.state_dict(), facts)
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import CLIPModel
 
 from robust_atp.phantom.model import PAD, SPECIAL, build_tokenizer
 from robust_atp.phantom.questions import ask
 from robust_atp.phantom.render import render
-from robust_atp.phantom.training.vision import normalise, patch_labels, wear
+from robust_atp.phantom.training.labels import PlaceLabels, patch_labels
+from robust_atp.phantom.training.vision import normalise, wear
 from robust_atp.phantom.world import SHAPES, SIZE, Scene, sample_scene, stream
 
 # Questions drawn per scene. Relations need two look-ups and a comparison and are learned last, hence their share.
@@ -30,44 +30,31 @@ QUESTION_LENGTH = 10  # tokens of the longest question and its answer
 class Lessons:
     """Scenes as frozen features with tokenised questions."""
 
+    scenes: list[Scene]
     features: Tensor  # bfloat16 [S, N, D], or what else was looked at
-    on_object: Tensor  # bool [S, N]: the patch touches an object
-    centre: Tensor  # [S, N, 2] of the object under the patch, in picture widths
+    patches: PlaceLabels  # of the N patches
     shape_place: Tensor  # [S, shapes, 2] centre of the object of each shape; nan unless there is exactly one
     tokens: Tensor  # [S, Q, QUESTION_LENGTH], question then answer, right-padded
     length: Tensor  # [S, Q] tokens of the question alone
 
     @staticmethod
-    def prepare(
-        clip: CLIPModel,
-        world: str,
-        count: int,
-        seed: int,
-        see: Callable[[CLIPModel, Tensor], Tensor] | None = None,
-    ) -> "Lessons":
-        """Render, look at and question scenes 0..count-1 of a world; `see`, by default `look`, gives the features."""
+    def prepare(look: Callable[[Tensor], Tensor], world: str, count: int, seed: int) -> "Lessons":
+        """Render, look at and question scenes 0..count-1 of a world.
+
+        ``look`` maps normalised pictures [B, 3, 224, 224] to the features of the frozen vision tower.
+        """
         scenes = [sample_scene(world, index, seed) for index in range(count)]
         generator = torch.Generator().manual_seed(seed)
-        features, on_object, centre = [], [], []
+        features, patches = [], []
         for start in range(0, count, 100):
             some = scenes[start : start + 100]
             images, masks = zip(*(render(scene) for scene in some), strict=True)
             pixels = wear(normalise(torch.stack([torch.from_numpy(image) for image in images])), generator)
-            features.append((see or look)(clip, pixels))
-            labels = patch_labels(some, list(masks))
-            on_object.append(labels.shape < len(SHAPES))
-            centre.append(labels.centre)
+            features.append(look(pixels).bfloat16().cpu())
+            patches.append(patch_labels(some, list(masks)))
         tokens, length = question_tokens(scenes, target_only=world == "shortcut", seed=seed)
         places = torch.stack([shape_place(scene) for scene in scenes])
-        return Lessons(torch.cat(features), torch.cat(on_object), torch.cat(centre), places, tokens, length)
-
-
-@torch.no_grad()
-def look(clip: CLIPModel, pixels: Tensor) -> Tensor:
-    """Patch features of the layer that LLaVA projects, bfloat16 [B, N, D]."""
-    with torch.autocast(clip.device.type, torch.bfloat16):
-        seen = clip.vision_model(pixel_values=pixels.to(clip.device), output_hidden_states=True)
-    return seen.hidden_states[-2][:, 1:].bfloat16().cpu()
+        return Lessons(scenes, torch.cat(features), PlaceLabels.cat(patches), places, tokens, length)
 
 
 def question_tokens(scenes: list[Scene], *, target_only: bool, seed: int) -> tuple[Tensor, Tensor]:

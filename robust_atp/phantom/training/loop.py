@@ -12,6 +12,9 @@ from transformers import PreTrainedModel
 WARM_UP = 50  # steps
 COOL_DOWN = 0.4  # share of the steps over which the learning rate falls to zero
 
+# Parts of names of matrices whose rows (columns) stand each for itself: Muon would make them orthogonal.
+_NOT_HIDDEN = ("embed", "head", "latents")
+
 Step = Callable[[int], tuple[Tensor, float]]  # step number -> loss, accuracy to display
 
 
@@ -86,7 +89,7 @@ def _optimisers(models: Iterable[nn.Module], learning_rate: float) -> list[torch
     for model in models:
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
-                hidden = parameter.ndim == 2 and "embed" not in name and "head" not in name
+                hidden = parameter.ndim == 2 and not any(part in name for part in _NOT_HIDDEN)
                 (matrices if hidden else others).append(parameter)
     made: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(others, lr=0.75 * learning_rate, weight_decay=0.01)

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import LlavaForConditionalGeneration
 
-from robust_atp.phantom.training.language import prefix_ids
 from robust_atp.phantom.training.lessons import QUESTION_LENGTH
+from robust_atp.phantom.training.llava import prefix_ids
 from robust_atp.pruning.learned_thresholds import (
     ThresholdHead,
     attention_from_text,

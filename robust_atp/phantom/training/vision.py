@@ -10,59 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from transformers import CLIPModel
 
-from robust_atp.phantom.model import PATCH, WIDTH, build_tokenizer
+from robust_atp.phantom.model import build_tokenizer
 from robust_atp.phantom.questions import caption
 from robust_atp.phantom.render import render
+from robust_atp.phantom.training.labels import PlaceLabels, patch_labels
 from robust_atp.phantom.training.loop import accelerate, finished, train
-from robust_atp.phantom.world import BACKGROUNDS, COLOURS, SHAPES, SIZE, Scene, sample_scene
-
-GRID = SIZE // PATCH
-MIN_COVERAGE = 0.2  # a patch is labelled with an object that covers at least this share of it
+from robust_atp.phantom.training.place_reader import PlaceReader
+from robust_atp.phantom.world import Scene, sample_scene
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's preprocessing
 STD = (0.26862954, 0.26130258, 0.27577711)
-
-
-@dataclass(frozen=True)
-class PatchLabels:
-    """What each patch shows. Index ``len(SHAPES)`` (``len(COLOURS)``) stands for "no object"."""
-
-    shape: Tensor  # [B, N]
-    colour: Tensor  # [B, N]
-    centre: Tensor  # [B, N, 2] of the object under the patch, in picture widths
-    background: Tensor  # [B]
-
-    def of(self, rows: Tensor, device: torch.device) -> "PatchLabels":
-        """Select pictures."""
-        parts = (self.shape, self.colour, self.centre, self.background)
-        return PatchLabels(*(part[rows].to(device) for part in parts))
-
-
-def patch_labels(scenes: list[Scene], masks: list[np.ndarray]) -> PatchLabels:
-    """Label patches by the object that covers most of them."""
-    shape = np.full((len(scenes), GRID * GRID), len(SHAPES))
-    colour = np.full((len(scenes), GRID * GRID), len(COLOURS))
-    centre = np.zeros((len(scenes), GRID * GRID, 2), dtype=np.float32)
-    for row, (scene, mask) in enumerate(zip(scenes, masks, strict=True)):
-        covered = coverage(mask)  # [objects, N]
-        for patch in np.flatnonzero(covered.max(0) >= MIN_COVERAGE):
-            item = scene.objects[int(covered[:, patch].argmax())]
-            shape[row, patch], colour[row, patch] = SHAPES.index(item.shape), COLOURS.index(item.colour)
-            centre[row, patch] = item.x / SIZE, item.y / SIZE
-    background = torch.tensor([BACKGROUNDS.index(scene.background) for scene in scenes])
-    return PatchLabels(
-        torch.from_numpy(shape), torch.from_numpy(colour), torch.from_numpy(centre), background
-    )
-
-
-def coverage(masks: np.ndarray) -> np.ndarray:
-    """Share of each patch inside each mask: bool [objects, 224, 224] -> float [objects, N]."""
-    cells = masks.reshape(-1, GRID, PATCH, GRID, PATCH)
-    return cells.mean((2, 4), dtype=np.float32).reshape(-1, GRID * GRID)
 
 
 def normalise(images: Tensor) -> Tensor:
@@ -88,36 +49,6 @@ def wear(pixels: Tensor, generator: torch.Generator) -> Tensor:
     return spoiled + some * uniform(0, 0.3) * torch.randn(pixels.shape, generator=generator)
 
 
-class PatchReader(nn.Module):
-    """Linear heads on the projected layer's patch features; thrown away after training."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sizes = (len(SHAPES) + 1, len(COLOURS) + 1, len(BACKGROUNDS), 2)
-        self.norm = nn.LayerNorm(WIDTH)
-        self.head = nn.Linear(WIDTH, sum(self.sizes))
-
-    def forward(self, features: Tensor, labels: PatchLabels) -> tuple[Tensor, Tensor]:
-        """Return the loss and the shape accuracy on object patches."""
-        shape, colour, background, centre = self.head(self.norm(features)).float().split(self.sizes, -1)
-        on_object = labels.shape < len(SHAPES)  # [B, N]
-        weight = torch.where(on_object, 1.0, 0.05)
-
-        def classify(logits: Tensor, target: Tensor) -> Tensor:
-            each = F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none")
-            return (each * weight.flatten()).sum() / weight.sum()
-
-        where = labels.background[:, None].expand(-1, features.shape[1])
-        loss = (
-            classify(shape, labels.shape)
-            + classify(colour, labels.colour)
-            + 0.3 * classify(background, where)
-        )
-        loss = loss + 10 * (centre - labels.centre)[on_object].square().mean()
-        correct = shape[on_object][:, : len(SHAPES)].argmax(-1) == labels.shape[on_object]
-        return loss, correct.float().mean()
-
-
 def contrastive_loss(image: Tensor, text: Tensor, scale: Tensor) -> Tensor:
     """Symmetric InfoNCE of CLIP on unit-length embeddings [B, J]."""
     logits = scale.exp().clamp(max=100) * image @ text.T
@@ -130,7 +61,7 @@ class Pictures:
     """Rendered scenes with everything stage 1 needs."""
 
     images: Tensor  # uint8 [S, 224, 224, 3]
-    labels: PatchLabels
+    labels: PlaceLabels
     caption_ids: Tensor  # [S, T]
     caption_mask: Tensor  # [S, T]
 
@@ -155,7 +86,7 @@ class Pictures:
 
 def train_step(
     clip: CLIPModel,
-    reader: PatchReader,
+    reader: PlaceReader,
     pictures: Pictures,
     rows: Tensor,
     generator: torch.Generator,
@@ -182,7 +113,7 @@ def train_step(
 
 def train_vision(clip: CLIPModel, checkpoint: Path, *, steps: int, seed: int) -> None:
     """Train both CLIP towers; resumes from ``checkpoint``."""
-    reader = PatchReader().to(clip.device)
+    reader = PlaceReader().to(clip.device)
     trained = {"clip": clip, "reader": reader}
     if finished(checkpoint, trained, steps):
         return

@@ -62,7 +62,7 @@ class LearnedThresholds:
         margin = self.margins(view)
         if margin.isnan().any():
             raise ValueError(f"{int(margin.isnan().sum())} of {len(margin)} token scores are nan")
-        total = view.prompt_visual.stop - view.prompt_visual.start
+        total = len(view.prompt_visual)
         kept = margin > self.shift(list(self.heads).index(view.depth), count / total)
         if not kept.any():
             kept[margin.argmax()] = True

@@ -19,6 +19,7 @@ def centre_crop(position_policy: str = "compacted") -> Method:
         "centre-crop",
         "keeps the middle of the image",
         Centrality(),
+        needs_grid=True,
         position_policy=position_policy,
     )
 

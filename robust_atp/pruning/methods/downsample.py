@@ -27,6 +27,7 @@ def downsample(space: str = "projected", position_policy: str = "compacted") -> 
         "averages the tokens of each of K cells of the grid",
         Constant(),
         selection=middles,
+        needs_grid=True,
         merging=GroupMean(cell_of, projected=space == "projected"),
         position_policy=position_policy,
     )

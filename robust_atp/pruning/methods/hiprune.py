@@ -42,6 +42,7 @@ def hiprune(
         "keeps what receives attention in a middle layer, its neighbours, and what does in a late layer",
         Attention("received_attention:projected"),
         selection=AnchorsAndRegisters(alpha, layer, wrap),
+        needs_grid=True,
         position_policy=position_policy,
         paper="Liu et al., HiPrune: Training-Free Visual Token Pruning via Hierarchical Attention in "
         "Vision-Language Models, AAAI 2026, arXiv:2508.00553",

@@ -52,7 +52,7 @@ class RatedByText:
 
 def raters(view: View) -> Tensor:
     """Which tokens after the image rate: indices [R] among them."""
-    visual, text = view.prompt[view.prompt_visual].float(), view.prompt[view.prompt_visual.stop :].float()
+    visual, text = view.prompt[view.prompt_visual].float(), view.prompt[view.prompt_image.stop :].float()
     relevance = (visual @ text.T).softmax(-1).mean(0)  # [text]
     chosen = relevance > relevance.mean()
     return (chosen if chosen.any() else ~chosen).nonzero()[:, 0]

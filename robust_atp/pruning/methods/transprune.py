@@ -27,7 +27,7 @@ class TokenTransition:
 
     reading: str = "code"
 
-    def __call__(self, magnitude: Tensor, cosine: Tensor, visual: slice) -> Tensor:
+    def __call__(self, magnitude: Tensor, cosine: Tensor, visual: Tensor) -> Tensor:
         """Score [T]; under the paper's reading text scores 0."""
         if self.reading == "code":
             return ((1 - cosine).softmax(-1) * magnitude).sum(0)

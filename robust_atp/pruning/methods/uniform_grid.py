@@ -12,5 +12,6 @@ def uniform_grid(position_policy: str = "compacted") -> Method:
         "keeps an evenly spaced grid",
         Constant(),
         selection=selection.uniform_grid,
+        needs_grid=True,
         position_policy=position_policy,
     )

@@ -25,7 +25,7 @@ def overlay(pictures: Mapping[tuple[str, int], Picture]) -> Figure:
     More than ``_ACROSS`` arms go on below, in another block of rows. ``pictures`` maps (intervention, severity)
     to what ``report.pictures`` recreated; the clean image comes first. Above each tile stand the answer and
     whether it is right, below it κ with the set kept on the clean image.
-    Pictures are shown as the square that CLIP's processor cuts from their middle.
+    Of a picture, the area is shown that the grid lies over; of an overview and tiles, the tiles.
     """
     first = next(iter(pictures.values())).rows
     arms = arms_of(first)
@@ -71,17 +71,20 @@ def _grid(rows: int, columns: int) -> tuple[Figure, np.ndarray]:
 
 def _tile(tile: Axes, picture: Picture, arm: Arm, clean: pd.DataFrame) -> None:
     row = rows_of(picture.rows, arm).iloc[0]
-    rows, columns = (int(side) for side in row["grid"].split("x"))
-    kept = unpack(row["kept"], rows * columns)
-    square = _central_square(picture.pixels)
-    tile.imshow(square, extent=(0, 1, 1, 0))
+    grids = read_grids(row["grid"])
+    rows, columns = grids[-1]
+    tokens = sum(r * c for r, c in grids)
+    kept = unpack(row["kept"], tokens)
+    seen = _area(picture.pixels, row["grid_area"])
+    height, width = (side / max(seen.shape[:2]) for side in seen.shape[:2])
+    tile.imshow(seen, extent=(0, width, height, 0))
     veil = np.zeros((rows, columns, 4))
-    veil[~kept.reshape(rows, columns)] = _VEIL
-    tile.imshow(veil, extent=(0, 1, 1, 0), interpolation="nearest")
+    veil[~kept[tokens - rows * columns :].reshape(rows, columns)] = _VEIL
+    tile.imshow(veil, extent=(0, width, height, 0), interpolation="nearest")
     if picture.objects is not None:
-        mask = _central_square(picture.objects)
+        mask = _area(picture.objects, row["grid_area"])
         if 0 < mask.sum() < mask.size:
-            x, y = ((np.arange(side) + 0.5) / side for side in mask.shape[::-1])
+            x, y = ((np.arange(side) + 0.5) / max(mask.shape) for side in mask.shape[::-1])
             tile.contour(x, y, mask, levels=[0.5], colors=_OUTLINE, linewidths=0.9)
     tile.set(xticks=[], yticks=[], aspect="equal")
     for spine in tile.spines.values():
@@ -92,7 +95,7 @@ def _tile(tile: Axes, picture: Picture, arm: Arm, clean: pd.DataFrame) -> None:
         color=INK if right else "#b3261e",
         fontsize=8,
     )
-    agreement = kappa_masks(kept[None], unpack(clean["kept"].iloc[0], rows * columns)[None])[0]
+    agreement = kappa_masks(kept[None], unpack(clean["kept"].iloc[0], tokens)[None])[0]
     if row["severity"] and np.isfinite(agreement):
         tile.set_xlabel(
             f"κ {agreement:.2f}".replace("-", "−"), loc="right", labelpad=2, fontsize=8, color=GREY
@@ -104,11 +107,25 @@ def unpack(packed: bytes, tokens: int) -> np.ndarray:
     return np.unpackbits(np.frombuffer(packed, np.uint8), count=tokens).astype(bool)
 
 
-def _central_square(image: np.ndarray) -> np.ndarray:
+def read_grids(text: str) -> list[tuple[int, int]]:
+    """Rows and columns of each grid in the record's column: ``24x24+36x48`` has two."""
+    sides = [grid.split("x") for grid in text.split("+")]
+    return [(int(rows), int(columns)) for rows, columns in sides]
+
+
+def _area(image: np.ndarray, area: str) -> np.ndarray:
+    """Cut an image [H, W, 3] or mask [H, W] to what a grid lies over, or surround it with nothing."""
     height, width = image.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return image[top : top + side, left : left + side]
+    if area == "centre":
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        return image[top : top + side, left : left + side]
+    if area == "padded":
+        side = max(height, width)
+        down, across = side - height, side - width
+        margins = [(down // 2, down - down // 2), (across // 2, across - across // 2), (0, 0)]
+        return np.pad(image, margins[: image.ndim])
+    return image
 
 
 def _plain(text: str) -> str:

@@ -37,7 +37,12 @@ def evaluate(study: Study, store: Store, units: Sequence[Unit], resources: Resou
 
     gpus = resources.gpus
     if gpus is None:
-        gpus = float(any(backbone.device.startswith("cuda") for backbone in study.backbones))
+        gpus = float(
+            any(
+                backbone.device.startswith("cuda") or backbone.device_map is not None
+                for backbone in study.backbones
+            )
+        )
     with cluster(resources, study.threads):
         workers = resources.workers or workers_that_fit(ray.cluster_resources(), study.threads, gpus)
         actor = ray.remote(_Actor).options(
