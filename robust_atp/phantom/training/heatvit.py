@@ -91,9 +91,9 @@ class Course:
         return self._pass(embed_pixels(clip.vision_model, pixels), 0, self.first).bfloat16()
 
     @torch.no_grad()
-    def shares(self, hidden: Tensor) -> list[float]:
-        """Shares of patches left after each cut where every patch stays that is likelier to be kept than not."""
-        seen = thin_softly(self.layers, hidden, self.selectors, self.depth, None)
+    def shares(self, hidden: Tensor, generator: torch.Generator | None) -> list[float]:
+        """Shares of patches left after each cut: sampled as in training, or of those likelier kept than not."""
+        seen = thin_softly(self.layers, hidden, self.selectors, self.depth, generator)
         return seen.left.mean((1, 2)).tolist()
 
     def losses(
@@ -147,13 +147,15 @@ def train_heatvit(name: str, checkpoint: Path, *, steps: int = 400, seed: int = 
         accelerate(course.llava, course.llava.model.language_model)
         fit(course, lessons, checkpoint, steps=steps, seed=seed)
     unseen = Lessons.prepare(partial(course.see, clip), "neutral", MEASURED_SCENES, SCENES_SEED + 1)
+    hidden = unseen.features.float()
     facts = {
         "world": WORLDS[name],
         "steps": steps,
         "seed": seed,
         "latency_limit": course.limit,
         "wanted_shares": course.table.largest_shares(course.limit),
-        "shares_after_cuts": course.shares(unseen.features.float()),
+        "sampled_shares": course.shares(hidden, torch.Generator().manual_seed(seed)),
+        "shares_above_one_half": course.shares(hidden, None),
     }
     return OwnWeights("heatvit", name, backbone.revision, course.selectors.state_dict(), facts)
 
