@@ -3,9 +3,9 @@
     python experiments/train_phantom.py --work runs/phantom --out robust_atp/phantom/weights
 
 First CLIP's towers, which all backbones share. Then, on its frozen features, what is each backbone's own: ``phantom``
-(LLaVA) and ``phantom-blip2`` in the neutral world, ``phantom-shortcut`` (LLaVA) in the world whose backgrounds give
-shapes away. Seeded and resumable: the same command continues from the checkpoints in --work. On a GPU pass
---device cuda.
+(LLaVA), ``phantom-blip2`` and ``phantom-flamingo`` in the neutral world, ``phantom-shortcut`` (LLaVA) in the world
+whose backgrounds give shapes away. Seeded and resumable: the same command continues from the checkpoints in --work.
+On a GPU pass --device cuda.
 
 ``--only`` trains one of them, so that they can run side by side once the vision tower is done.
 """

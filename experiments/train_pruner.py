@@ -10,8 +10,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from robust_atp.backbones import SHIPPED
-from robust_atp.phantom.training.atp_llava import train_atp_llava
+from robust_atp.phantom.training.atp_llava import WORLDS, train_atp_llava
 from robust_atp.phantom.training.comparison import compare
 from robust_atp.phantom.training.heatvit import train_heatvit
 from robust_atp.pruning.trained import OwnWeights, save_weights
@@ -29,7 +28,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("method", choices=TRAINERS)
-    parser.add_argument("--only", choices=SHIPPED, help="train for just one of the backbones")
+    parser.add_argument("--only", choices=WORLDS, help="train for just one of the backbones")
     parser.add_argument(
         "--work", type=Path, default=Path("runs/pruners"), help="checkpoints (default: %(default)s)"
     )
@@ -40,7 +39,7 @@ def main() -> None:
     parser.add_argument("--evaluate", action="store_true", help="only measure what is in --out")
     arguments = parser.parse_args()
 
-    for backbone in SHIPPED:
+    for backbone in WORLDS:
         if arguments.only in (None, backbone):
             file = arguments.out / arguments.method / f"{backbone}.safetensors"
             if not arguments.evaluate:

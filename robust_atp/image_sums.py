@@ -52,7 +52,7 @@ class ImageSums:
         columns = {"value": means.value, "se": means.standard_errors(), "lo": lo, "hi": hi}
         return self.cells.assign(**columns, **self._counts())
 
-    def t_table(self) -> pd.DataFrame:
+    def t_table(self, level: float = LEVEL) -> pd.DataFrame:
         """``cells`` with value, se, clustered t interval, two-sided p and minimum detectable effect.
 
         SE² = G/(G-1) Σ_g (num_g - den_g · value)² / (Σ den)², df = G - 1, with G the images of the cell. Where
@@ -65,7 +65,7 @@ class ImageSums:
             squares = ((self.num - self.den * value) ** 2).sum(axis=0)
             se = np.sqrt(images / (images - 1) * squares) / total
             p = np.where(se > 0, 2 * t.sf(np.abs(value / se), images - 1), np.nan)
-        half = t.ppf((1 + LEVEL) / 2, images - 1) * se
+        half = t.ppf((1 + level) / 2, images - 1) * se
         columns = {"value": value, "se": se, "lo": value - half, "hi": value + half, "p": p}
         return self.cells.assign(**columns, detectable=minimum_detectable_effect(1.0) * se, **counts)
 

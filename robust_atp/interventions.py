@@ -5,7 +5,31 @@ import hashlib
 import numpy as np
 
 from corruptions import corrupt
+from robust_atp.data.example import Dataset
 from robust_atp.probes.controls import control
+
+
+def pixels_seen(
+    dataset: Dataset,
+    image_id: str,
+    name: str,
+    *,
+    severity: int,
+    noise_seed: int,
+    study_seed: int,
+    image: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return what every arm sees of an image: what an export holds of the intervention, else what it makes of it.
+
+    ``image`` saves reading the image again. uint8 RGB [H, W, 3].
+    """
+    stored = dataset.corrupted(image_id, name, severity, noise_seed)
+    if stored is not None:
+        return stored
+    return intervene(
+        dataset.image(image_id) if image is None else image, name, severity=severity, noise_seed=noise_seed,
+        study_seed=study_seed, dataset=dataset.name, image_id=image_id,
+    )  # fmt: skip
 
 
 def intervene(

@@ -14,6 +14,7 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("image_id", pa.string(), "image: the unit of independence"),
     ("question_id", pa.string(), "question, unique within data set and split"),
     ("question", pa.string(), "question text as asked, without prompt template"),
+    ("prompt", pa.string(), "template that the question was put in, with <image> and {question}"),
     ("question_type", pa.string(), "kind of question, in the data set's own terms"),
     ("answer_type", pa.string(), "yes/no, number or other"),
     ("group", pa.string(), "data-set specific keys as JSON, e.g. alignment of background and answer"),
@@ -78,7 +79,13 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ),
     ("prediction", pa.string(), "answer text of the model"),
     ("answer", pa.string(), "reference answer (the most frequent one)"),
-    ("score", pa.float64(), "official score of the prediction, in [0, 1]"),
+    ("answers", pa.list_(pa.string()), "all reference answers: ten in VQAv2, five captions in COCO"),
+    (
+        "metric",
+        pa.string(),
+        "rule of the score: vqa, gqa, pope, cider or exact; after a colon, a harness's deviation from the official one",
+    ),
+    ("score", pa.float64(), "official score of the prediction, in [0, 1]; for captions CIDEr-D / 10"),
     ("first_token_logprob", pa.float64(), "log-probability of the first answer token"),
     (
         "yes_no_margin",

@@ -60,19 +60,16 @@ _NEEDS_CLS = dict.fromkeys(
     "its vision tower has no CLS token",
 )
 
-_NO_WEIGHTS = {"atp-llava": "has no weights for", "heatvit": "has no weights for"}
-_NO_TOWER = {"atp-llava": "has no weights for"} | dict.fromkeys(
-    ["heatvit", "heatvit-free", "resize"], "that has to be CLIP's, run once for an image"
-)
+_NO_CUTS_IN_THE_TOWER = dict.fromkeys(["resize", "heatvit", "heatvit-free"], "run once for an image")
 
 ROWS = [
-    Row("llava", tiny_llava, refused=_NO_WEIGHTS),
-    Row("llava_next", tiny_llava_next, refused=_NO_TOWER),
+    Row("llava", tiny_llava),
+    Row("llava_next", tiny_llava_next, refused=_NO_CUTS_IN_THE_TOWER),
     Row(
         "llava_next-global",
         tiny_llava_next,
         {"tile_budget": "global"},
-        refused=_NO_TOWER
+        refused=_NO_CUTS_IN_THE_TOWER
         | dict.fromkeys(
             ["uniform-grid", "centre-crop", "downsample", "hiprune"], "take tile_budget 'per_tile'"
         ),
@@ -82,6 +79,8 @@ ROWS = [
         tiny_qwen2_5_vl,
         inputs=by_parts,
         positions=along_three_axes,
-        refused=_NEEDS_CLS | _NO_TOWER | dict.fromkeys(["atp", "cdpruner"], "no space in which to compare"),
+        refused=_NEEDS_CLS
+        | _NO_CUTS_IN_THE_TOWER
+        | dict.fromkeys(["atp", "cdpruner"], "no space in which to compare"),
     ),
 ]

@@ -74,6 +74,8 @@ def synthetic_records(
             for image, question in product(range(images), range(questions)):
                 aligned = question % 2 == 0
                 right = thresholds[image, question] < accuracy + (half_gap if aligned else -half_gap)
+                kind, answer, other = _asked(image, question)
+                prediction = answer if right else other
                 kept, objects = sets[pruner, intervention, severity][image], sets["objects"][image]
                 rows.append(
                     {
@@ -85,8 +87,8 @@ def synthetic_records(
                         "image_id": str(image),
                         "question_id": str(1000 * image + question),
                         "question": "what <b>shape</b> is left?",
-                        "question_type": ("shape", "colour")[question // 2 % 2],
-                        "answer_type": "other",
+                        "question_type": kind,
+                        "answer_type": "other" if kind == "shape" else "yes/no",
                         "group": json.dumps({"alignment": "aligned" if aligned else "conflict"}),
                         "intervention": intervention,
                         "severity": severity,
@@ -103,11 +105,14 @@ def synthetic_records(
                         "grid_area": "centre",
                         "object_patches": np.packbits(objects).tobytes(),
                         "position_policy": "original",
-                        "prediction": "star" if right else "circle",
-                        "answer": "star",
+                        "prediction": prediction,
+                        "answer": answer,
+                        "answers": [answer],
+                        "metric": "exact",
                         "score": float(right),
                         "first_token_logprob": -0.1,
-                        "yes_no_margin": 0.0,
+                        "yes_no_margin": {"yes": 1.0, "no": -1.0}.get(prediction, np.nan),
+                        "encode_flops": 1e6,
                         "prefill_flops": 1e6 * float(kept.sum()),
                         "seconds_encode": 0.001,
                         "seconds_prune": 0.0001,
@@ -115,6 +120,13 @@ def synthetic_records(
                     }
                 )
     return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def _asked(image: int, question: int) -> tuple[str, str, str]:
+    """Question type, right answer and wrong answer: three of four shapes are stars, half of the others are there."""
+    if question // 2 % 2:
+        return ("existence", "yes", "no") if image % 2 else ("existence", "no", "yes")
+    return ("shape", "star", "circle") if image % 4 else ("shape", "circle", "star")
 
 
 def write_study(folder: Path, records: pa.Table) -> Path:

@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from robust_atp.backbones.flops import TowerShape
 from robust_atp.backbones.llava import Llava
 from robust_atp.pruning.methods.atp_llava import Shift, heads_for, pack
 from robust_atp.pruning.token_selector import build_selectors
@@ -26,9 +25,10 @@ def atp_llava(layers: int) -> dict[str, Tensor]:
     return pack(heads, Shift((1.0, 0.5, 0.2, -1.0), shares))
 
 
-def heatvit(tower: TowerShape) -> dict[str, Tensor]:
+def heatvit(backbone: Llava) -> dict[str, Tensor]:
     """Selectors whose scores spread more than they do at the start of training."""
-    selectors = build_selectors(tower, InsideTower(()).depths(tower))
+    assert backbone.tower is not None
+    selectors = build_selectors(backbone.tower, InsideTower(()).depths(backbone.tower))
     generator = torch.Generator().manual_seed(0)
     for weight in selectors.parameters():
         weight.data = torch.randn(weight.shape, generator=generator)
@@ -37,7 +37,7 @@ def heatvit(tower: TowerShape) -> dict[str, Tensor]:
 
 WEIGHTS: dict[str, Callable[[Llava], dict[str, Tensor]]] = {
     "atp-llava": lambda backbone: atp_llava(backbone.shape.layers),
-    "heatvit": lambda backbone: heatvit(backbone.vision.shape),
+    "heatvit": heatvit,
 }
 
 

@@ -22,10 +22,8 @@ from robust_atp.backbones.resampler_flops import Resampled
 from robust_atp.backbones.resampling import NO_PATCHES, ResamplerOptions, resampled, with_resampler
 from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
 from robust_atp.backbones.settings import Settings
-from robust_atp.backbones.shrinking import Shrinking
 from robust_atp.backbones.signals import attention_signals
 from robust_atp.backbones.staged import NOT_LLAMA
-from robust_atp.backbones.thinning import Thinning
 from robust_atp.backbones.words import Words
 from robust_atp.errors import UserError
 
@@ -51,6 +49,7 @@ class Blip2:
         self.capabilities = self.capabilities_of(source, spec, self.model.config.to_dict())
         image_token = self._check_placeholders()
         self.vision = Blip2Vision(spec.id, self.model, settings.clip)
+        self.prompt = settings.prompt
         template = Template(settings.prompt, image_token, self.model.config.image_token_id, image_first=True)
         language: Any = self.model.language_model
         end_ids = language.generation_config.eos_token_id
@@ -81,11 +80,13 @@ class Blip2:
             provides=signals | joint | {"tower_features"},
             has_text_tower=has_text_tower,
             drops_inside=False,
+            has_grid=patches,
             keeps_positions=patches or decoder == "opt",
             lacking=lacking
             | {
                 "joint_patches": NO_TEXT_TOWER if patches else NO_PATCHES,
                 "inside": NOT_LLAMA,
+                "grid": NO_PATCHES,
                 "original": "T5 counts positions itself, without gaps; use compacted",
             },
         )
@@ -96,10 +97,6 @@ class Blip2:
         return self.options.prunes == "patches"
 
     @property
-    def tower(self) -> None:
-        """Patches are not dropped on the way through the vision tower."""
-
-    @property
     def shape(self) -> PrefillShape:
         """What decides the cost of visual tokens from where they are pruned on."""
         decoder = self.language.shape
@@ -107,13 +104,9 @@ class Blip2:
 
     @torch.inference_mode()
     def encode(
-        self,
-        images: Sequence[np.ndarray],
-        signals: frozenset[str] = frozenset(),
-        thinning: Thinning | Shrinking | None = None,
+        self, images: Sequence[np.ndarray], signals: frozenset[str] = frozenset()
     ) -> list[VisionTokens]:
         """Run preprocessing and vision tower, and the Q-Former if its queries are pruned, on B uint8 RGB images."""
-        assert thinning is None  # there is no tower to thin
         self.capabilities.check_signals(signals)
         pixels = self.processor.image_processor(
             list(images), input_data_format="channels_last", return_tensors="pt"

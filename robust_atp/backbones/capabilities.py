@@ -22,7 +22,7 @@ class Capabilities:
     """Whether ``embed_questions`` can be called."""
     drops_inside: bool
     """Whether ``answer`` can drop tokens on the way through the decoder."""
-    drops_in_tower: bool = False
+    thins_tower: bool = False
     """Whether ``encode`` can drop patches on the way through the vision tower."""
     has_grid: bool = True
     """Whether what is pruned together lies on one grid of the image, or of a tile."""

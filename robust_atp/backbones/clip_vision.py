@@ -50,9 +50,14 @@ class ClipVision:
         side = self.tower.config.image_size // self.tower.config.patch_size
         return side, side
 
+    @property
+    def layers(self) -> Any:
+        """Layers of the tower, the unprojected last ones included."""
+        return inner_tower(self.tower).encoder.layers
+
     @cached_property
     def shape(self) -> TowerShape:
-        """What decides the cost of tower and projector."""
+        """What decides the cost of tower and projector; of several projected layers the deepest counts."""
         return TowerShape.of(self.tower, self.projector, self._projected + 1)
 
     @cached_property
@@ -66,7 +71,7 @@ class ClipVision:
 
     def recorded(self, signals: frozenset[str], encode: Callable[[], Any]) -> tuple[Any, dict[str, Tensor]]:
         """Call ``encode``, which runs V views through tower and projector, and record the signals [V, …]."""
-        wanted = wanted_attention(signals, self._transformer.encoder.layers, self._projected)
+        wanted = wanted_attention(signals, self.layers, self._projected)
         inputs: dict[str, Tensor] = {}
         with (
             captured_input(self.projector, "tower_features", inputs),
@@ -74,7 +79,7 @@ class ClipVision:
         ):
             output = encode()
         if "joint_patches" in signals:
-            normed = self._transformer.post_layernorm(output.last_hidden_state[:, 1:])
+            normed = inner_tower(self.tower).post_layernorm(output.last_hidden_state[:, 1:])
             found["joint_patches"] = self.joint_space.embed_patches(normed)
         if "tower_features" in signals:
             found |= inputs
@@ -86,13 +91,9 @@ class ClipVision:
         return self.projector(tower_features.to(self._model.dtype))
 
     @property
-    def _transformer(self) -> Any:
-        return inner_tower(self.tower)
-
-    @property
     def _projected(self) -> int:
         """Number of the layer whose output is projected, the deepest if there are several."""
-        layers, chosen = len(self._transformer.encoder.layers), self._model.config.vision_feature_layer
+        layers, chosen = len(self.layers), self._model.config.vision_feature_layer
         deepest = chosen if isinstance(chosen, int) else max(chosen, key=lambda i: i % (layers + 1))
         # hidden_states[0] is the embedding, so hidden_states[i] is the output of layer i - 1.
         return deepest % (layers + 1) - 1

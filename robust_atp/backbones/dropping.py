@@ -122,7 +122,7 @@ class View:
         layer = self.decoder.get_submodule(f"layers.{self.depth - 1}")
         return self._attention(layer, self.entering, self.keys, rows)
 
-    def next_attention(self, rows: slice | Tensor) -> Tensor:
+    def next_attention(self, rows: slice) -> Tensor:
         """What ``attention`` would be in the next layer, had nothing been dropped: float32 [heads, R, T]."""
         layer = self.decoder.get_submodule(f"layers.{self.depth}")
         keys = self._project(layer, "k", self.hidden, slice(None))

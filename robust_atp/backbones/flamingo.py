@@ -22,8 +22,6 @@ from robust_atp.backbones.resampler_flops import Resampled
 from robust_atp.backbones.resampling import NO_PATCHES, ResamplerOptions, resampled, with_resampler
 from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
 from robust_atp.backbones.settings import Settings
-from robust_atp.backbones.shrinking import Shrinking
-from robust_atp.backbones.thinning import Thinning
 from robust_atp.backbones.words import Words
 from robust_atp.errors import UserError
 
@@ -56,6 +54,7 @@ class Flamingo:
         self.model = load_model(IdeficsForVisionText2Text, source, spec)
         self.capabilities = self.capabilities_of(source, spec, self.model.config.to_dict())
         self.vision = FlamingoVision(spec.id, self.model, settings.clip)
+        self.prompt = settings.prompt
         template = Template(settings.prompt, IMAGE, self.processor.image_token_id)
         end_ids = self.model.generation_config.eos_token_id
         words = Words(self.processor.tokenizer, template, end_ids, settings.max_new_tokens)
@@ -94,10 +93,6 @@ class Flamingo:
         return self.options.prunes == "patches"
 
     @property
-    def tower(self) -> None:
-        """Patches are not dropped on the way through the vision tower."""
-
-    @property
     def shape(self) -> PrefillShape:
         """What decides the cost of visual tokens from where they are pruned on."""
         decoder, resampler = self.language.shape, self.vision.resampler
@@ -107,13 +102,9 @@ class Flamingo:
 
     @torch.inference_mode()
     def encode(
-        self,
-        images: Sequence[np.ndarray],
-        signals: frozenset[str] = frozenset(),
-        thinning: Thinning | Shrinking | None = None,
+        self, images: Sequence[np.ndarray], signals: frozenset[str] = frozenset()
     ) -> list[VisionTokens]:
         """Run preprocessing and vision tower, and the resampler if its queries are pruned, on B uint8 RGB images."""
-        assert thinning is None  # there is no tower to thin
         self.capabilities.check_signals(signals)
         pixels = self.processor.image_processor(
             list(images), input_data_format="channels_last", return_tensors="pt"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from robust_atp.backbones.greedy import PromptBatch, Span
 from robust_atp.backbones.positions import along_axes, compact_places
 from robust_atp.backbones.prompt import PromptTokens
-from robust_atp.backbones.seam import KeptTokens, Layout
+from robust_atp.backbones.seam import KeptTokens, Layout, Thinned
 
 
 class WholePrompts(NamedTuple):
@@ -30,7 +30,7 @@ class _Image:
 
 
 def image_length(kept: KeptTokens, question: int) -> int:
-    """Tokens that a question's image has in the prompt: those kept, and those that are never dropped."""
+    """Tokens that a question's image has in the prompt: those kept or made of others, and those never dropped."""
     layout = _layout(kept, question)
     return len(kept.features[question]) + (0 if layout is None else len(layout.fixed))
 
@@ -108,16 +108,10 @@ def distinct_prompts(kept: KeptTokens, questions: Sequence[str]) -> tuple[KeptTo
             first.append(q)
         prompt_of.append(prompt)
     features, indices = [kept.features[q] for q in first], [kept.indices[q] for q in first]
-    totals = [kept.totals[q] for q in first]
-    distinct = KeptTokens(
-        features,
-        indices,
-        totals,
-        kept.position_policy,
-        off_grid=[kept.off_grid[q] for q in first] if kept.off_grid else (),
-        layouts=[kept.layouts[q] for q in first] if kept.layouts else (),
-        thinned=[kept.thinned[q] for q in first] if kept.thinned else (),
-    )
+    totals, off_grid = [kept.totals[q] for q in first], [kept.off_grid[q] for q in first]
+    layouts = [_layout(kept, q) for q in first]
+    thinned = [_thinned(kept, q) for q in first]
+    distinct = KeptTokens(features, indices, totals, kept.position_policy, off_grid, layouts, thinned)
     return distinct, [questions[q] for q in first], prompt_of
 
 
@@ -125,12 +119,16 @@ def _layout(kept: KeptTokens, question: int) -> Layout | None:
     return kept.layouts[question] if kept.layouts else None
 
 
+def _thinned(kept: KeptTokens, question: int) -> Thinned | None:
+    return kept.thinned[question] if kept.thinned else None
+
+
 def _image(kept: KeptTokens, question: int) -> _Image:
     """Put the kept tokens of a question's image back among those that are never dropped."""
     features, indices = kept.features[question], kept.indices[question]
     layout, length = _layout(kept, question), kept.totals[question]
     embeddings, places = features, kept.places(question)
-    visual = torch.arange(len(places), device=places.device)
+    visual = torch.arange(len(features), device=indices.device)
     if layout is not None:
         staying = (layout.slots < 0) | torch.isin(layout.slots, indices)  # [M]
         places, length = layout.places[staying], int(layout.places.max()) + 1

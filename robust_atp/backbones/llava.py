@@ -10,7 +10,6 @@ from torch import Tensor
 from transformers import LlavaConfig, LlavaForConditionalGeneration
 
 from robust_atp.backbones.capabilities import Capabilities
-from robust_atp.backbones.clip_thinning import encode_thinned
 from robust_atp.backbones.clip_vision import NO_TEXT_TOWER, ClipVision, check_clip_tower, clip_signals
 from robust_atp.backbones.dropping import Dropping
 from robust_atp.backbones.flops import DecoderShape, TowerShape
@@ -23,6 +22,7 @@ from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
 from robust_atp.backbones.settings import Settings, matching_clip
 from robust_atp.backbones.shrinking import Shrinking
 from robust_atp.backbones.staged import NOT_LLAMA, can_drop_inside
+from robust_atp.backbones.thinned_vision import encode_shrunk, encode_thinned
 from robust_atp.backbones.thinning import Thinning
 from robust_atp.backbones.words import Words
 from robust_atp.errors import unknown
@@ -64,6 +64,7 @@ class Llava:
         self.model = load_model(LlavaForConditionalGeneration, source, spec)
         self.capabilities = self.capabilities_of(source, spec, self.model.config.to_dict())
         self.vision = ClipVision(spec.id, self.model, settings.clip)
+        self.prompt = settings.prompt
         template = Template(
             settings.prompt,
             self.processor.image_token,
@@ -85,7 +86,7 @@ class Llava:
             provides=clip_signals(has_text_tower),
             has_text_tower=has_text_tower,
             drops_inside=can_drop_inside(parsed.text_config),
-            drops_in_tower=isinstance(parsed.vision_feature_layer, int),
+            thins_tower=isinstance(parsed.vision_feature_layer, int),
             lacking={"joint_patches": NO_TEXT_TOWER, "inside": NOT_LLAMA},
         )
 
@@ -95,9 +96,9 @@ class Llava:
         return self.language.shape
 
     @property
-    def tower(self) -> TowerShape | None:
-        """What decides the vision tower's cost; None where several layers are projected, which no cut can feed."""
-        return self.vision.shape if self.capabilities.drops_in_tower else None
+    def tower(self) -> TowerShape:
+        """What decides the vision tower's cost."""
+        return self.vision.shape
 
     @torch.inference_mode()
     def encode(
@@ -115,11 +116,12 @@ class Llava:
         pixels = processor(list(images), input_data_format="channels_last", return_tensors="pt")[
             "pixel_values"
         ].to(self.vision.tower.device, self.model.dtype)  # [B, 3, H, W]
+        if isinstance(thinning, Shrinking):
+            return encode_shrunk(self.vision, pixels, thinning)
         if thinning is not None:
-            return encode_thinned(self.vision, pixels, thinning, self._area)
+            return encode_thinned(self.vision, pixels, thinning)
         output, found = self.vision.recorded(
-            signals,
-            lambda: self.model.model.get_image_features(pixels, return_dict=True),
+            signals, lambda: self.model.model.get_image_features(pixels, return_dict=True)
         )
         shape = self.vision.shape
         flops = shape.flops([1 + shape.patches] * shape.layers, shape.patches)

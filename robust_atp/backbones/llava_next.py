@@ -19,9 +19,7 @@ from robust_atp.backbones.pretrained import load_model, load_processor
 from robust_atp.backbones.prompt import Template, chat_prompt
 from robust_atp.backbones.seam import Answer, KeptTokens, View, VisionTokens
 from robust_atp.backbones.settings import Settings, matching_clip
-from robust_atp.backbones.shrinking import Shrinking
 from robust_atp.backbones.staged import NOT_LLAMA, can_drop_inside
-from robust_atp.backbones.thinning import Thinning
 from robust_atp.backbones.tiling import Tiling
 from robust_atp.backbones.words import Words
 from robust_atp.errors import unknown
@@ -71,6 +69,7 @@ class LlavaNext:
         self.model = load_model(LlavaNextForConditionalGeneration, source, spec)
         self.capabilities = self.capabilities_of(source, spec, self.model.config.to_dict())
         self.vision = ClipVision(spec.id, self.model, settings.clip)
+        self.prompt = settings.prompt
         template = Template(settings.prompt, self.processor.image_token, self.model.config.image_token_id)
         end_ids = self.model.generation_config.eos_token_id
         words = Words(self.processor.tokenizer, template, end_ids, settings.max_new_tokens)
@@ -93,23 +92,15 @@ class LlavaNext:
         )
 
     @property
-    def tower(self) -> None:
-        """Patches are not dropped on the way through the vision tower."""
-
-    @property
     def shape(self) -> DecoderShape:
         """What decides the decoder's prefill cost."""
         return self.language.shape
 
     @torch.inference_mode()
     def encode(
-        self,
-        images: Sequence[np.ndarray],
-        signals: frozenset[str] = frozenset(),
-        thinning: Thinning | Shrinking | None = None,
+        self, images: Sequence[np.ndarray], signals: frozenset[str] = frozenset()
     ) -> list[VisionTokens]:
         """Run preprocessing, vision tower and projector on B uint8 RGB images of any size."""
-        assert thinning is None  # there is no tower to thin
         self.capabilities.check_signals(signals)
         inputs = self.processor.image_processor(
             list(images), input_data_format="channels_last", return_tensors="pt"

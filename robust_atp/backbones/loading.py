@@ -10,6 +10,7 @@ from robust_atp.backbones.packages import check_packages
 from robust_atp.backbones.quiet import without_progress_bars
 from robust_atp.errors import UserError, nearest, unknown
 from robust_atp.registry import Registry
+from robust_atp.tasks import SHORT_ANSWER
 
 if TYPE_CHECKING:
     from robust_atp.backbones.capabilities import Capabilities
@@ -31,7 +32,8 @@ class BackboneSpec:
     - ``clip``: the CLIP model whose text tower and projections match the vision tower; by default the
       checkpoint's own ``clip`` folder, or the published one for LLaVA-1.5.
     - ``prompt``: a template that holds ``<image>`` and ``{question}``. It and ``max_new_tokens`` default to what
-      the checkpoint brings along in ``robust_atp.json``, then to the family's short-answer prompt and 16.
+      the checkpoint brings along in ``robust_atp.json``, then to what the family has for ``task``:
+      its short-answer prompt and 16 tokens, or the same without the request for a word or two and 64.
     - ``options``: what only this family of backbones has, e.g. ``{"preprocessing": "pad"}``; see its class.
 
     Code that comes with a checkpoint is never run (``trust_remote_code`` is off).
@@ -47,6 +49,7 @@ class BackboneSpec:
     prompt: str | None = None
     max_new_tokens: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    task: str = SHORT_ANSWER
 
 
 class Family(Protocol):

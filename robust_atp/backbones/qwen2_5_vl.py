@@ -19,9 +19,7 @@ from robust_atp.backbones.pretrained import load_image_processor, load_model, lo
 from robust_atp.backbones.prompt import SHORT_ANSWER, Template
 from robust_atp.backbones.seam import Answer, KeptTokens, Layout, VisionTokens
 from robust_atp.backbones.settings import Settings
-from robust_atp.backbones.shrinking import Shrinking
 from robust_atp.backbones.staged import NOT_LLAMA, can_drop_inside
-from robust_atp.backbones.thinning import Thinning
 from robust_atp.backbones.windowed_vision import IN_WINDOWS, NO_CLS, WindowedVision, windowed_signals
 from robust_atp.backbones.words import Words
 from robust_atp.errors import UserError
@@ -84,6 +82,7 @@ class Qwen2_5_VL:
         self.vision = WindowedVision(self.model.model.visual)
         self._size = self._pixel_bounds(family_options(spec, Qwen2_5_VLOptions))
         image_token = self.model.config.image_token_id
+        self.prompt = settings.prompt
         template = Template(settings.prompt, self.tokenizer.convert_ids_to_tokens(image_token), image_token)
         end_ids = self.model.generation_config.eos_token_id
         words = Words(self.tokenizer, template, end_ids, settings.max_new_tokens)
@@ -105,23 +104,15 @@ class Qwen2_5_VL:
         )
 
     @property
-    def tower(self) -> None:
-        """Patches are not dropped on the way through the vision tower."""
-
-    @property
     def shape(self) -> DecoderShape:
         """What decides the decoder's prefill cost."""
         return self.language.shape
 
     @torch.inference_mode()
     def encode(
-        self,
-        images: Sequence[np.ndarray],
-        signals: frozenset[str] = frozenset(),
-        thinning: Thinning | Shrinking | None = None,
+        self, images: Sequence[np.ndarray], signals: frozenset[str] = frozenset()
     ) -> list[VisionTokens]:
         """Run preprocessing, vision tower and merger on B uint8 RGB images of any size."""
-        assert thinning is None  # there is no tower to thin
         self.capabilities.check_signals(signals)
         inputs = self._preprocess(images)
         tower = self.vision.tower

@@ -78,7 +78,7 @@ class VisionTokens:
     after the other, at consecutive position ids.
 
     Where the tower ``thinned`` the image, ``features`` are those of the tokens that left it, and nothing else is
-    known of the image. ``encode_flops`` are the floating-point operations of tower and projector.
+    known of the image.
     """
 
     features: Tensor  # [N, D], or [K + M, D] if thinned
@@ -96,6 +96,7 @@ class VisionTokens:
     layout: Layout | None = None
     thinned: Thinned | None = None
     encode_flops: float = math.nan
+    """Floating-point operations of tower and projector; nan where nobody counts them."""
 
     @property
     def total(self) -> int:
@@ -136,9 +137,9 @@ class KeptTokens:
     indices: Sequence[Tensor]  # Q × [K_q], ascending positions on the grid
     totals: Sequence[int]  # Q × N, tokens before pruning
     position_policy: str  # "original" | "compacted"
-    off_grid: Sequence[Tensor | None] = ()  # Q × [M, D], as in ``VisionTokens``, or none at all
-    layouts: Sequence[Layout | None] = ()  # likewise
-    thinned: Sequence[Thinned | None] = ()  # likewise
+    off_grid: Sequence[Tensor | None]  # Q × [M, D], as in ``VisionTokens``
+    layouts: Sequence[Layout | None] = ()  # Q, or none at all
+    thinned: Sequence[Thinned | None] = ()  # Q, or nothing if no tower dropped any
 
     def places(self, question: int) -> Tensor:
         """Position on the grid of every token of ``features`` [K_q + M_q]."""
@@ -172,26 +173,14 @@ class Backbone(Protocol):
     name: str
     revision: str  # resolved commit or content hash of the weights
     capabilities: Capabilities
+    prompt: str  # the template that questions are put in, with <image> and {question}
 
     @property
     def shape(self) -> "PrefillShape":
         """What decides the cost of visual tokens from where they are pruned on."""
 
-    @property
-    def tower(self) -> "TowerShape | None":
-        """What decides the vision tower's cost; None if ``encode`` cannot drop patches on the way through it."""
-
-    def encode(
-        self,
-        images: Sequence[np.ndarray],
-        signals: frozenset[str],
-        thinning: "Thinning | Shrinking | None" = None,
-    ) -> list[VisionTokens]:
-        """Run preprocessing, vision tower and projector on B uint8 RGB images of any size.
-
-        With ``thinning``, patches leave on the way through the tower, or fewer of them enter it, and no signals
-        are computed.
-        """
+    def encode(self, images: Sequence[np.ndarray], signals: frozenset[str]) -> list[VisionTokens]:
+        """Run preprocessing, vision tower and projector on B uint8 RGB images of any size."""
 
     def embed_questions(self, questions: Sequence[str]) -> Tensor:
         """Unit-length CLIP text embeddings [Q, J] of the matching text tower."""
@@ -212,3 +201,19 @@ class Backbone(Protocol):
 
         None where visual tokens are no patches: a resampler's queries have no place in the image.
         """
+
+
+class ThinsTower(Backbone, Protocol):
+    """A backbone whose vision tower can lose patches on the way: ``capabilities.thins_tower`` says so."""
+
+    @property
+    def tower(self) -> "TowerShape":
+        """What decides the vision tower's cost."""
+
+    def encode(
+        self,
+        images: Sequence[np.ndarray],
+        signals: frozenset[str],
+        thinning: "Thinning | Shrinking | None" = None,
+    ) -> list[VisionTokens]:
+        """Encode as ever; with ``thinning``, patches leave on the way or fewer enter, and there are no signals."""

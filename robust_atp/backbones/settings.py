@@ -6,6 +6,7 @@ from pathlib import Path
 
 from robust_atp.backbones.loading import BackboneSpec
 from robust_atp.backbones.prompt import check_template
+from robust_atp.backbones.tasks import MAX_NEW_TOKENS, template_for
 from robust_atp.errors import UserError
 
 
@@ -24,14 +25,14 @@ class Settings:
         ``prompt`` and ``clip`` are what holds if nobody says anything else.
         """
         own = _read(Path(source) / "robust_atp.json")
-        template = spec.prompt or own.get("prompt", prompt)
+        template = spec.prompt or own.get("prompt") or (prompt and template_for(spec.task, prompt))
         if template is None:
             raise UserError(
                 f"backbone '{spec.id}' has no chat template: say how to ask with its option prompt"
             )
         return cls(
             prompt=check_template(template),
-            max_new_tokens=int(spec.max_new_tokens or own.get("max_new_tokens", 16)),
+            max_new_tokens=int(spec.max_new_tokens or own.get("max_new_tokens") or MAX_NEW_TOKENS[spec.task]),
             clip=matching_clip(source, spec, clip),
         )
 

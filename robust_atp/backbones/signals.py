@@ -5,27 +5,14 @@ from typing import Any
 
 from torch import nn
 
-from robust_atp.backbones.attention import (
-    Reduction,
-    attention_of_first_token,
-    attention_received,
-    keys_of_patches,
-    single_head_attention_of_first_token,
-)
-
-_REDUCTIONS: dict[str, Reduction] = {
-    "cls_attention": attention_of_first_token,
-    "single_head_cls_attention": single_head_attention_of_first_token,
-    "received_attention": attention_received,
-    "keys": keys_of_patches,
-}
+from robust_atp.backbones.attention import REDUCTIONS, Reduction
 
 LAYERS = ("projected", "last", *(f"{eighth}/8" for eighth in range(1, 8)))
 
 
 def attention_signals() -> frozenset[str]:
     """Names of all attention signals of a tower with a CLS token, see ``VisionTokens``."""
-    return frozenset(f"{kind}:{layer}" for kind in _REDUCTIONS for layer in LAYERS)
+    return frozenset(f"{kind}:{layer}" for kind in REDUCTIONS for layer in LAYERS)
 
 
 def wanted_attention(
@@ -35,7 +22,7 @@ def wanted_attention(
     return {
         signal: (
             layers[layer_number(signal, len(layers), projected)].self_attn,
-            _REDUCTIONS[signal.partition(":")[0]],
+            REDUCTIONS[signal.partition(":")[0]],
         )
         for signal in sorted(signals & attention_signals())
     }

@@ -32,10 +32,8 @@ class Outline:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Everything but signals."""
-        return Capabilities(
-            self.name, frozenset(), has_text_tower=True, drops_inside=True, drops_in_tower=True
-        )
+        """Everything that a trained method could ask for."""
+        return Capabilities(self.name, frozenset(), has_text_tower=True, drops_inside=True, thins_tower=True)
 
 
 def _atp_llava(backbone: Outline) -> Mapping[str, Tensor]:

@@ -96,7 +96,8 @@ class Watching:
         self._layer = _Idle()
         like, text = scene.tokens.features, scene.shape.text
         self._watched = [
-            (like.new_ones(1, count + text, like.shape[1]), torch.arange(count)) for count in counts
+            (like.new_ones(1, count + text, like.shape[1]), torch.arange(count, device=like.device))
+            for count in counts
         ]
 
     def __call__(self) -> None:
@@ -125,7 +126,7 @@ def one_layer(count: int, scene: Scene, decoder: PreTrainedModel) -> Task:
     """One decoder layer on a prompt with ``count`` visual tokens."""
     features = scene.tokens.features[:count]
     kept = KeptTokens(
-        [features], [torch.arange(count, device=features.device)], [scene.shape.total], "original"
+        [features], [torch.arange(count, device=features.device)], [scene.shape.total], "original", [None]
     )
     state = Prefill(decoder, *scene.prompt(kept, decoder))
     return lambda: state.fork([0]).advance(1)

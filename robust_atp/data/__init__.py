@@ -20,6 +20,11 @@ DATASETS: Registry[type[DatasetConfig]] = Registry(
         "phantom": "robust_atp.data.phantom:PhantomConfig",
         "vqav2": "robust_atp.data.vqav2:VQAv2Config",
         "pope": "robust_atp.data.pope:POPEConfig",
+        "gqa": "robust_atp.data.gqa:GQAConfig",
+        "gqa-ood": "robust_atp.data.gqa_ood:GQAOODConfig",
+        "coco-captions": "robust_atp.data.coco_captions:CocoCaptionsConfig",
+        "pope-builder": "robust_atp.data.pope_builder:POPEBuilderConfig",
+        "table": "robust_atp.data.table:TableConfig",
     },
 )
 

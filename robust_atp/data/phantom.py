@@ -1,7 +1,7 @@
 """The phantom as a data set: scenes are rendered on the fly, nothing is read from disk."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Literal
 
@@ -29,7 +29,12 @@ class PhantomConfig(DatasetConfig):
     images: int = Field(default=48, ge=1)
     world: Literal["balanced", "neutral", "shortcut"] = "balanced"
 
-    def load(self) -> "Phantom":
+    @property
+    def scored_by(self) -> str:
+        """Official VQA accuracy."""
+        return "vqa"
+
+    def read(self) -> "Phantom":
         """Draw the scenes' contents; pixels are rendered when asked for."""
         return Phantom(self)
 
@@ -50,9 +55,20 @@ class Phantom:
         content = repr([(scene.scene, scene.questions) for scene in self._scenes])
         return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
 
-    def examples(self) -> Sequence[Example]:
-        """All questions, grouped by scene."""
-        return self._examples
+    def image_ids(self) -> Sequence[str]:
+        """Numbers of the scenes that questions are asked about."""
+        return list(dict.fromkeys(example.image_id for example in self._examples))
+
+    def examples(self, image_ids: Sequence[str] | None = None) -> Sequence[Example]:
+        """All questions, or those about some scenes, grouped by scene."""
+        if image_ids is None:
+            return self._examples
+        wanted = set(image_ids)
+        return [example for example in self._examples if example.image_id in wanted]
+
+    def references(self) -> Iterable[Sequence[str]]:
+        """Reference answers of every question."""
+        return (example.answers for example in self._examples)
 
     def image(self, image_id: str) -> np.ndarray:
         """Pixels as uint8 RGB [224, 224, 3]."""
@@ -61,6 +77,9 @@ class Phantom:
     def object_mask(self, image_id: str) -> np.ndarray:
         """True on every object, bool [224, 224]."""
         return np.logical_or.reduce(self._scene(image_id).masks)
+
+    def corrupted(self, image_id: str, intervention: str, severity: int, noise_seed: int) -> None:
+        """Only clean scenes are rendered."""
 
     @cached_property
     def _examples(self) -> tuple[Example, ...]:

@@ -1,93 +1,104 @@
-"""POPE: is there such an object in the image? Official records and a folder of images (Li et al. 2023)."""
+"""POPE: is there such an object in the image? Official records or the hub (Li et al. 2023)."""
 
-import re
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
-import numpy as np
-from pydantic import Field, field_validator
-
-from robust_atp.data.config import DataFile, DataFolder, DatasetConfig
+from robust_atp.data.coco import CocoConfig
+from robust_atp.data.config import DataFile
 from robust_atp.data.example import Example
-from robust_atp.data.images import read_rgb
-from robust_atp.data.official import by_image, field, fill, fingerprint, read_json_records, require_unique
+from robust_atp.data.hub import HubTable
+from robust_atp.data.image_questions import ImageQuestions
+from robust_atp.data.json_stream import records
+from robust_atp.data.official import field, identifier, text
 from robust_atp.errors import UserError
 
-# The number at the end of COCO_val2014_000000000450.jpg, which names the photo in every year's release.
-_COCO_NUMBER = re.compile(r"(\d+)\.\w+$")
 
-
-class POPEConfig(DatasetConfig):
+class POPEConfig(CocoConfig):
     """Keys of a POPE data set in a study file; ``split`` names the strategy: random, popular or adversarial.
 
     Records name the files of COCO 2014. ``image_name`` says what the folder calls them: ``{image}`` is the
     record's own name, ``{image_id}`` the number in it, so that a COCO 2017 folder is ``{image_id:012d}.jpg``.
-    ``limit`` keeps the first so many images.
+    ``protocol``: ``official``, or ``lmms-eval``, which takes the bare word only.
     """
 
-    questions: DataFile
-    images_folder: DataFolder
+    SOURCES: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "official files": ("questions", "images_folder"),
+        "the hub": ("hub",),
+    }
+    NAMED_BY: ClassVar[Mapping[str, tuple[object, object]]] = {
+        "image": ("1.jpg", "2.jpg"),
+        "image_id": (1, 2),
+    }
+
+    questions: DataFile | None = None
     image_name: str = "{image}"
-    limit: int | None = Field(default=None, ge=1)
+    subset: str = "Full"
+    """Of the hub's data set: the one that has the strategies for splits."""
+    protocol: Literal["official", "lmms-eval"] = "official"
 
-    @field_validator("image_name")
-    @classmethod
-    def _fills_in(cls, pattern: str) -> str:
-        if fill(pattern, image="1.jpg", image_id=1) == fill(pattern, image="2.jpg", image_id=2):
-            raise ValueError("must contain {image} or {image_id}, e.g. {image_id:012d}.jpg")
-        return pattern
+    @property
+    def scored_by(self) -> str:
+        """Name of the score: that of the official program, or of the protocol."""
+        return "pope" if self.protocol == "official" else f"pope:{self.protocol}"
 
-    def load(self) -> "POPE":
+    def read(self) -> ImageQuestions:
         """Read the questions; images are read one by one when they are asked for."""
-        return POPE(self)
+        if self.hub is not None:
+            table = HubTable(self.hub, self.split, self.revision, self.subset)
+            found = _rows(table, self.hub)
+            images = table.image_index(
+                _file_name(row["image_source"]) for row in table.rows(["image_source"])
+            )
+            what, read_image, version = self.hub, images.read, table.commit
+        else:
+            assert self.questions is not None
+            found = _records(self.questions)
+            what, read_image, version = str(self.questions), self.read_image, ""
+        return ImageQuestions(
+            self,
+            (pope_example(record, where) for record, where in found),
+            read_image,
+            what=what,
+            read_mask=self.mask_reader(),
+            limit=self.limit,
+            version=version,
+        )
 
 
-class POPE:
-    """Yes/no questions about the presence of objects, one reference answer each."""
-
-    metric = "pope"
-
-    def __init__(self, config: POPEConfig) -> None:
-        self.name, self.split = config.name, config.split
-        self._config = config
-        self._examples = by_image(_read(config.questions), config.limit)
-        self.fingerprint = fingerprint(config.questions)
-
-    def examples(self) -> Sequence[Example]:
-        """All questions, grouped by image, images in the order of the file."""
-        return self._examples
-
-    def image(self, image_id: str) -> np.ndarray:
-        """Pixels as uint8 RGB [H, W, 3]; the image id is the record's file name."""
-        number = _COCO_NUMBER.search(image_id)
-        values = {"image": image_id} | ({"image_id": int(number[1])} if number else {})
-        return read_rgb(self._config.images_folder / fill(self._config.image_name, **values))
-
-    def object_mask(self, image_id: str) -> None:
-        """POPE has no masks."""
-
-
-def _read(file: Path) -> list[Example]:
-    examples = [
-        _example(record, f"{file}, record {i}") for i, record in enumerate(read_json_records(file), start=1)
-    ]
-    if not examples:
-        raise UserError(f"{file}: holds no questions")
-    require_unique((example.question_id for example in examples), f"question ids in {file}")
-    return examples
-
-
-def _example(record: Any, where: str) -> Example:
+def pope_example(record: Any, where: str) -> Example:
+    """An official record ``{"question_id", "image", "text", "label"}`` as an example."""
     label = field(record, "label", where)
     if label not in ("yes", "no"):
         raise UserError(f"{where}: label must be yes or no, got {label!r}")
     return Example(
-        image_id=field(record, "image", where),
-        question_id=str(field(record, "question_id", where)),
-        question=field(record, "text", where),
+        image_id=text(record, "image", where),
+        question_id=identifier(record, "question_id", where),
+        question=text(record, "text", where),
         answers=(label,),
         answer=label,
         question_type="existence",
         answer_type="yes/no",
+        original=json.dumps(record, ensure_ascii=False),
     )
+
+
+def _records(file: Path) -> Iterator[tuple[Any, str]]:
+    return ((record, f"{file}, record {number}") for number, record in enumerate(records(file), start=1))
+
+
+def _rows(table: HubTable, hub: str) -> Iterator[tuple[Any, str]]:
+    for number, row in enumerate(table.rows(("question_id", "image_source", "question", "answer"))):
+        record = {
+            "question_id": row["question_id"],
+            "image": _file_name(row["image_source"]),
+            "text": row["question"],
+            "label": row["answer"],
+        }
+        yield record, f"{hub}, row {number}"
+
+
+def _file_name(source: str) -> str:
+    # The hub names photos without the suffix that the official records give them.
+    return source if Path(source).suffix else f"{source}.jpg"

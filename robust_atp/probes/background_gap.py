@@ -1,10 +1,12 @@
 """Does the answer lean on the background?"""
 
-import numpy as np
+from functools import partial
+
 import pandas as pd
 
-from robust_atp.image_sums import LEVEL, ImageSums, per_dataset
-from robust_atp.probes.probe import COLUMNS, Probe
+from robust_atp.image_sums import per_dataset
+from robust_atp.probes.contrast import with_gap
+from robust_atp.probes.probe import COLUMNS, Marks, Probe
 from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
 
 _CELL = (*POPULATION, *ARM, *CONDITION)
@@ -28,32 +30,20 @@ def background_gap(records: Records) -> pd.DataFrame:
     )
     if sums.empty:
         return pd.DataFrame(columns=list(COLUMNS))
-    return per_dataset(sums, (*_CELL, "quantity"), _with_gap)[list(COLUMNS)]
+    return per_dataset(sums, (*_CELL, "quantity"), _with_gap)
 
 
-def _with_gap(sums: ImageSums) -> pd.DataFrame:
-    """Append the gap of every cell that has both kinds of question, from the same bootstrap draws."""
-    table, means = sums.table(), sums.means()
-    both = sums.cells.reset_index().pivot(index=list(_CELL), columns="quantity", values="index")
-    both = both.reindex(columns=["aligned", "conflict"]).dropna().astype(int)
-    difference = means.map(lambda mean: mean[..., both["aligned"]] - mean[..., both["conflict"]])
-    lo, hi = difference.interval(LEVEL)
-    aligned, conflict = table.loc[both["aligned"]], table.loc[both["conflict"]]
-    gap = both.index.to_frame(index=False).assign(
-        quantity="gap",
-        value=difference.value,
-        se=difference.standard_errors(),
-        lo=lo,
-        hi=hi,
-        n=aligned["n"].to_numpy() + conflict["n"].to_numpy(),
-        images=np.maximum(aligned["images"].to_numpy(), conflict["images"].to_numpy()),
-    )
-    return pd.concat([table, gap], ignore_index=True)
-
+_with_gap = partial(with_gap, first="aligned", second="conflict")
 
 PROBE = Probe(
     name="background-gap",
     summary="accuracy where the background suggests the right answer minus where it suggests a wrong one",
     needs='questions labelled {"alignment": "aligned" | "conflict"} in the group column',
     run=background_gap,
+    question="Does the answer lean on the background?",
+    reading="Accuracy on clean images where the background suggests the right answer and where it suggests a wrong "
+    "one; at the right the gap in points. A model that ignores the background has no gap.",
+    marks=Marks(
+        {"aligned": "background suggests the answer", "conflict": "background suggests another"}, note="gap"
+    ),
 )

@@ -44,4 +44,7 @@ PROBE = Probe(
     summary="accuracy on images without the scene (blank, shuffled), and what seeing adds to it",
     needs="control images (blank, shuffled, …) among the interventions",
     run=control_images,
+    question="What is answered without the scene?",
+    reading="Accuracy on the clean image and on control images: a blank one has nothing left, a shuffled one its local "
+    "texture but no arrangement.",
 )

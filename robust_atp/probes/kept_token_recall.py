@@ -44,4 +44,6 @@ PROBE = Probe(
     summary="share of the objects' patches among the kept tokens, beside what random pruning keeps of them",
     needs="object masks",
     run=kept_token_recall,
+    question="Do the tokens on the objects stay?",
+    reading="Share of the object patches that are kept. Dotted: what a random set of the same size keeps on average.",
 )

@@ -71,5 +71,6 @@ def keep_thinned(
         [indices[image] for image in image_of],
         [tokens[image].total for image in image_of],
         position_policy,
+        [tokens[image].off_grid for image in image_of],
         thinned=[tokens[image].thinned for image in image_of],
     )

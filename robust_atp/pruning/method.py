@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from robust_atp.backbones.capabilities import Capabilities
 from robust_atp.backbones.dropping import Dropping
-from robust_atp.backbones.seam import Backbone, KeptTokens, VisionTokens
+from robust_atp.backbones.seam import Backbone, KeptTokens, ThinsTower, VisionTokens
 from robust_atp.backbones.shrinking import Shrinking
 from robust_atp.backbones.thinning import Thinning
 from robust_atp.errors import UserError
@@ -80,7 +81,7 @@ class Method:
         return self if self.install is None else self.install(self, backbone)
 
     def check(self, backbone: Capabilities) -> None:
-        """Raise ``UserError`` if a backbone lacks a signal, text tower, tower or decoder that this needs."""
+        """Raise ``UserError`` if a backbone lacks a signal, the text tower or the kind of decoder that this needs."""
         who = f"pruner '{self.name}' on backbone '{backbone.name}'"
         if self.needs_text and not backbone.has_text_tower:
             reason = backbone.why_without("joint_patches")
@@ -96,13 +97,13 @@ class Method:
             raise UserError(
                 f"{who} cuts inside the decoder: {backbone.lacking.get('inside', 'not possible')}"
             )
-        if self.position_policy == "original" and not backbone.keeps_positions:
-            raise UserError(f"{who} cannot have position policy original: {backbone.lacking['original']}")
-        if self.tower is not None and not backbone.drops_in_tower:
+        if self.tower is not None and not backbone.thins_tower:
             raise UserError(
                 f"{who} cuts {self.placement}: that has to be CLIP's, run once for an image, "
                 "with one layer that is projected"
             )
+        if self.position_policy == "original" and not backbone.keeps_positions:
+            raise UserError(f"{who} cannot have position policy original: {backbone.lacking['original']}")
 
     def prune(
         self,
@@ -170,9 +171,9 @@ class Method:
 
     def thinning(self, keep: float, total: int, backbone: Backbone) -> Thinning | Shrinking | None:
         """How ``total`` patches become fewer inside a backbone's vision tower at budget ``keep``; None: not at all."""
-        if self.tower is None or backbone.tower is None:
+        if self.tower is None:
             return None
-        return self.tower.thinning(keep, total, backbone.tower)
+        return self.tower.thinning(keep, total, cast(ThinsTower, backbone).tower)  # see check
 
     def _nominal(self, tokens: Sequence[VisionTokens], image: int, keep: float) -> float:
         budget = None if self.inside is None else self.inside.budget

@@ -7,9 +7,11 @@ import pandas as pd
 from robust_atp.probes.probe import PROBES
 from robust_atp.query import Records
 from robust_atp.report.accuracy import accuracy, loss, overview
+from robust_atp.report.claims import check_claims
 from robust_atp.report.cost import cost
 from robust_atp.report.excess import excess_drop, mean_excess_drop, retention_gap
 from robust_atp.report.kept_tokens import kept_token_stability
+from robust_atp.report.official import official
 
 
 @dataclass(frozen=True)
@@ -19,12 +21,14 @@ class Analysis:
     overview: pd.DataFrame
     accuracy: pd.DataFrame
     accuracy_by_question_type: pd.DataFrame
+    official: pd.DataFrame
     loss: pd.DataFrame
     excess_drop: pd.DataFrame
     mean_excess_drop: pd.DataFrame
     retention_gap: pd.DataFrame
     kept_token_stability: pd.DataFrame
     cost: pd.DataFrame
+    claims: pd.DataFrame
     probes: dict[str, pd.DataFrame]
 
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -39,11 +43,13 @@ def analyse(records: Records) -> Analysis:
         overview=overview(records),
         accuracy=accuracy(records),
         accuracy_by_question_type=accuracy(records, by=("question_type",)),
+        official=official(records),
         loss=loss(records),
         excess_drop=excess_drop(records),
         mean_excess_drop=mean_excess_drop(records),
         retention_gap=retention_gap(records),
         kept_token_stability=kept_token_stability(records),
         cost=cost(records),
+        claims=check_claims(records),
         probes={name: PROBES.get(name).run(records) for name in PROBES.names()},
     )

@@ -11,9 +11,11 @@ from robust_atp.image_sums import DRAWS, LEVEL, SEED
 from robust_atp.probes.probe import PROBES
 from robust_atp.report.analysis import Analysis, analyse
 from robust_atp.report.citation import cff
-from robust_atp.report.facts import environment, limitations, records_digest, scale
+from robust_atp.report.crate import CRATE, ro_crate
+from robust_atp.report.facts import environment, finished, limitations, records_digest, scale
 from robust_atp.report.figures.style import png, svg
 from robust_atp.report.illustrations import Illustration, illustrations
+from robust_atp.report.latex import latex_table
 from robust_atp.report.manifest import MANIFEST, hashes, manifest
 from robust_atp.report.overlays import overlays
 from robust_atp.report.page import Shown, render, show
@@ -23,12 +25,6 @@ from robust_atp.report.verdict import verdicts
 if TYPE_CHECKING:
     from robust_atp.sweep.results import Results
     from robust_atp.sweep.study import Study
-
-_SECTION_OF_PROBE = {
-    "control-images": "controls",
-    "background-gap": "background",
-    "kept-token-recall": "recall",
-}
 
 
 class _Folder:
@@ -46,7 +42,7 @@ class _Folder:
 
 
 def build_report(results: "Results", out: Path, command: str = "robust-atp report") -> Path:
-    """Write report.html, summary.json, tables/, figures/, CITATION.cff and manifest.json; return the page.
+    """Write the page with summary, tables, figures, citation, RO-Crate metadata and manifest; return the page.
 
     The same records give the same bytes everywhere, but for what manifest.json and the page say of the machine.
     Pictures that are not here are left out, and the page says so.
@@ -55,9 +51,11 @@ def build_report(results: "Results", out: Path, command: str = "robust-atp repor
     for name, table in analysis.tables().items():
         folder.write(f"tables/{name}.csv", table.to_csv(index=False, float_format="%.10g"))
     shown, missing = _draw(results, analysis, folder)
+    found = verdicts(analysis)
     page = render(
         study=results.study.name,
-        verdicts=verdicts(analysis),
+        verdicts=found,
+        claims=analysis.claims,
         figures=shown,
         tables=analysis.tables(),
         missing=missing | _empty_probes(analysis),
@@ -71,7 +69,10 @@ def build_report(results: "Results", out: Path, command: str = "robust-atp repor
     folder.write("report.html", page)
     folder.write("summary.json", _json({"result_id": about["result_id"], **summary(analysis)}))
     folder.write("CITATION.cff", cff(about))
-    folder.write(MANIFEST, _json(about | {"files": hashes(out, folder.files)}))
+    folder.write("tables/verdicts.tex", latex_table(found, about["result_id"]))
+    about["files"] = hashes(out, folder.files)
+    folder.write(MANIFEST, _json(about))
+    folder.write(CRATE, ro_crate(about))
     return out / "report.html"
 
 
@@ -81,6 +82,7 @@ def _about(results: "Results") -> dict[str, Any]:
         identity=json.loads((results.folder / "identity.json").read_bytes()),
         digest=records_digest(results),
         scale=scale(results),
+        finished=finished(results.files()),
         environment=environment(results.files()),
         analysis={"draws": DRAWS, "seed": SEED, "level": LEVEL, "cluster": "image"},
     )
@@ -118,10 +120,8 @@ def _write(illustration: Illustration, folder: _Folder) -> Shown:
 
 def _empty_probes(analysis: Analysis) -> dict[str, str]:
     empty = [name for name, table in analysis.probes.items() if table.empty]
-    reasons = {
-        name: f"The probe {name} had nothing to measure: it needs {PROBES.get(name).needs}." for name in empty
-    }
-    return {_SECTION_OF_PROBE.get(name, "probes"): reason for name, reason in reasons.items()}
+    wants = "; ".join(f"{name} needs {PROBES.get(name).needs}" for name in empty)
+    return {"probes": f"Probes that had nothing to measure here: {wants}."} if wants else {}
 
 
 def _study_file(study: "Study") -> str:

@@ -19,7 +19,7 @@ def excess_drop(records: Records) -> pd.DataFrame:
     answers to a question must exist for it to count. Intervals are clustered t intervals over images, per
     cell; ``p_adjusted`` is step-down maxT over all cells of an arm, by sign flips of whole images.
     """
-    return per_dataset(_differences(records), (*POPULATION, *ARM, *CONDITION), _with_maxt)
+    return per_dataset(differences(records), (*POPULATION, *ARM, *CONDITION), _with_maxt)
 
 
 def mean_excess_drop(records: Records) -> pd.DataFrame:
@@ -28,7 +28,7 @@ def mean_excess_drop(records: Records) -> pd.DataFrame:
     ``detectable`` is the smallest effect that the study would find four times out of five. ``p_holm`` is
     adjusted over the arms of a backbone and data set.
     """
-    arms = per_dataset(_differences(records), (*POPULATION, *ARM), ImageSums.t_table)
+    arms = per_dataset(differences(records), (*POPULATION, *ARM), ImageSums.t_table)
     p_holm = arms.groupby(list(POPULATION))["p"].transform(lambda p: holm(p.to_numpy()))
     return arms.assign(p_holm=p_holm).rename(columns={"n": "answers"})
 
@@ -51,7 +51,7 @@ def retention_gap(records: Records) -> pd.DataFrame:
     return per_dataset(sums, keys, _retention)
 
 
-def _differences(records: Records) -> pd.DataFrame:
+def differences(records: Records) -> pd.DataFrame:
     """Sums per image of the question-level difference in differences, each in [-2, 2]."""
     return query(
         records,

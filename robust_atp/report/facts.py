@@ -77,8 +77,7 @@ def records_digest(records: Records) -> str:
 def environment(files: Sequence[Path] = ()) -> dict[str, Any]:
     """Where the records were made, as far as their files say, and where they were analysed."""
     made: dict[str, set[str]] = {}
-    for file in files:
-        about = json.loads((pq.read_schema(file).metadata or {}).get(b"robust-atp", b"{}"))
+    for about in map(_footer, files):
         for package, number in about.get("versions", {}).items():
             made.setdefault(package, set()).add(number)
         if "host" in about:
@@ -91,6 +90,15 @@ def environment(files: Sequence[Path] = ()) -> dict[str, Any]:
             **{package: version(package) for package in _PACKAGES},
         },
     }
+
+
+def finished(files: Sequence[Path]) -> str:
+    """When the last of the records was made, in UTC: the date of the result, whoever reports on it later."""
+    return max((_footer(file).get("finished", "") for file in files), default="")
+
+
+def _footer(file: Path) -> dict[str, Any]:
+    return json.loads((pq.read_schema(file).metadata or {}).get(b"robust-atp", b"{}"))
 
 
 def _as_text(column: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from robust_atp.probes.probe import PROBES
 from robust_atp.report.analysis import Analysis
 from robust_atp.report.arms import Arm, Population, arms_of, populations_of, rows_of
 from robust_atp.report.figures.dumbbell import dumbbell
@@ -38,7 +39,7 @@ def illustrations(analysis: Analysis) -> Iterator[Illustration]:
         for keep in budgets(analysis.overview):
             yield from _at_budget(analysis, population, keep)
         yield from _frontier(analysis, population)
-    yield from _background_gap(analysis.probes["background-gap"])
+    yield from _probes(analysis)
     yield from _control_images(analysis.accuracy)
 
 
@@ -148,23 +149,21 @@ def _frontier(analysis: Analysis, population: Population) -> Iterator[Illustrati
     )
 
 
-def _background_gap(gap: pd.DataFrame) -> Iterator[Illustration]:
-    for dataset, rows in gap[gap["intervention"] == "clean"].groupby("dataset"):
-        both = rows[rows["quantity"] != "gap"]
-        yield Illustration(
-            f"background_gap_{_slug(str(dataset))}",
-            "background",
-            f"Does the answer lean on the background? {dataset}",
-            "Accuracy on clean images where the background suggests the right answer and where it suggests a "
-            "wrong one, with 95 % bootstrap intervals; at the right the gap in points "
-            f"({_counts(both)}). A model that ignores the background has no gap.",
-            dumbbell(
-                both,
-                {"aligned": "background suggests the answer", "conflict": "background suggests another"},
-                "accuracy (%)",
-                notes=_gaps(rows[rows["quantity"] == "gap"]),
-            ),
-        )
+def _probes(analysis: Analysis) -> Iterator[Illustration]:
+    for name, table in analysis.probes.items():
+        probe = PROBES.get(name)
+        if probe.marks is None:
+            continue
+        drawn = table[(table["intervention"] == "clean") & table["quantity"].isin(probe.marks.quantities)]
+        notes = table[(table["intervention"] == "clean") & (table["quantity"] == probe.marks.note)]
+        for dataset, rows in drawn.groupby("dataset"):
+            yield Illustration(
+                f"probe_{_slug(name, str(dataset))}",
+                "probes",
+                f"{probe.question} {dataset}",
+                f"{probe.reading} 95 % intervals over images ({_counts(rows)}).",
+                dumbbell(rows, probe.marks.quantities, "%", notes=_notes(notes[notes["dataset"] == dataset])),
+            )
 
 
 def _control_images(accuracy: pd.DataFrame) -> Iterator[Illustration]:
@@ -194,11 +193,12 @@ def _with_floor(recall: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["quantity"] == "recall"].join(floor, on=keys)
 
 
-def _gaps(gap: pd.DataFrame) -> dict[tuple[str, Arm], str]:
+def _notes(table: pd.DataFrame) -> dict[tuple[str, Arm], str]:
+    """Values in points with their intervals, by backbone and arm."""
     notes = {}
-    for population in populations_of(gap):
-        for arm in arms_of(rows_of(gap, population)):
-            value, lo, hi = rows_of(gap, population, arm)[["value", "lo", "hi"]].iloc[0]
+    for population in populations_of(table):
+        for arm in arms_of(rows_of(table, population)):
+            value, lo, hi = rows_of(table, population, arm)[["value", "lo", "hi"]].iloc[0]
             notes[population.backbone, arm] = f"{points(value, 0)}  [{points(lo, 0)}, {points(hi, 0)}]"
     return notes
 

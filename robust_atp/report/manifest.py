@@ -24,10 +24,11 @@ def manifest(
     identity: Mapping[str, Any],
     digest: str,
     scale: Mapping[str, int],
+    finished: str,
     environment: Mapping[str, Any],
     analysis: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Everything about a report but its files; ``add_files`` completes it once they are written."""
+    """Everything about a report but its files, which are added once they are written."""
     return {
         "schema_version": 1,
         "result_id": result_id(identity, digest),
@@ -35,6 +36,7 @@ def manifest(
         "tool": {"name": "robust-atp", "version": version("robust-atp")},
         "identity": dict(identity),
         "records": {"digest": digest, **scale},
+        "finished": finished,
         "environment": dict(environment),
         "analysis": dict(analysis),
     }

@@ -71,7 +71,7 @@ def overlay_of(results: "Results", image_id: str, backbone: str) -> Figure:
     ).set_index("intervention")["severity"]
     conditions = [("clean", 0), *((name, int(worst[name])) for name in by_family(worst.index))]
     for dataset in datasets(results):
-        if image_id in {example.image_id for example in dataset.examples()}:
+        if image_id in dataset.image_ids():
             shown = pictures(
                 results, dataset, backbone=backbone, image_id=image_id,
                 conditions=conditions, study_seed=results.study.seed,

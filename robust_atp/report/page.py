@@ -10,6 +10,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from robust_atp.report.arms import Population
+from robust_atp.report.claims.page import judged, unjudged
 from robust_atp.report.figures.style import points
 from robust_atp.report.illustrations import Illustration
 from robust_atp.report.verdict import Verdict, in_words
@@ -33,6 +34,7 @@ def render(
     *,
     study: str,
     verdicts: Sequence[Verdict],
+    claims: pd.DataFrame,
     figures: Sequence[Shown],
     tables: Mapping[str, pd.DataFrame],
     missing: Mapping[str, str],
@@ -72,6 +74,8 @@ def render(
         populations=populations,
         words={population: in_words(found) for population, found in populations.items()},
         axis=_Axis.over(verdicts),
+        claims=judged(claims),
+        unjudged=unjudged(claims),
         sections=sections,
         tables={name: table for name, table in tables.items() if 0 < len(table) <= _ROWS_SHOWN},
         missing=missing,

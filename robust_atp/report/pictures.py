@@ -8,7 +8,7 @@ import pandas as pd
 
 from robust_atp.data.example import Dataset
 from robust_atp.errors import UserError
-from robust_atp.interventions import intervene, pixel_hash
+from robust_atp.interventions import pixel_hash, pixels_seen
 from robust_atp.query import ARM, CONDITION, Records, listed, query
 
 
@@ -39,10 +39,10 @@ def pictures(
     for name, severity in conditions:
         rows = _rows(records, dataset, backbone, image_id, name, severity)
         first = rows.iloc[0]
-        pixels = intervene(
-            dataset.image(image_id), name, severity=severity, noise_seed=int(first["noise_seed"]),
-            study_seed=study_seed, dataset=dataset.name, image_id=image_id,
-        )  # fmt: skip
+        seed = int(first["noise_seed"])
+        pixels = pixels_seen(
+            dataset, image_id, name, severity=severity, noise_seed=seed, study_seed=study_seed
+        )
         if pixel_hash(pixels) != first["image_hash"]:
             raise UserError(
                 f"image {image_id} under {name} {severity} is not the one that was answered: "

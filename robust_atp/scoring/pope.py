@@ -21,6 +21,11 @@ def pope_correct(prediction: str, answers: Sequence[str]) -> float:
     return float(pope_answer(prediction) == answers[0])
 
 
+def pope_correct_as_lmms_eval(prediction: str, answers: Sequence[str]) -> float:
+    """lmms-eval's rule: the whole prediction must be the label, so that "Yes." and any sentence are wrong."""
+    return float(prediction.lower().strip() == answers[0])
+
+
 def pope_scores(labels: Sequence[str], answers: Sequence[str]) -> dict[str, float]:
     """POPE scores of raw answers against ``"yes"``/``"no"`` labels; yes is the positive class.
 

@@ -54,6 +54,11 @@ def vqa_accuracy(prediction: str, answers: Sequence[str], protocol: Protocol = "
     return sum(min(1.0, (total - match) / 3) for match in matches) / len(answers)
 
 
+def exact_match(prediction: str, answers: Sequence[str]) -> float:
+    """1.0 if the prediction is one of the answers once both are normalised, else 0.0: for answers of any number."""
+    return float(normalize_vqa(_on_one_line(prediction)) in {normalize_vqa(_on_one_line(a)) for a in answers})
+
+
 def normalize_vqa(text: str) -> str:
     """Official normalisation of an answer: punctuation, case, number words, articles and contractions."""
     return _process_digits_and_articles(_process_punctuation(text))

@@ -1,5 +1,6 @@
 """What the sweep needs of the world: data sets, revisions of weights, versions of corruptions, backbones."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from corruptions.registry import find
@@ -10,6 +11,7 @@ from robust_atp.pruning.trained import weights_hash
 from robust_atp.sweep.plan import CLEAN, Plan, plan
 from robust_atp.sweep.refusals import refuse_impossible_arms
 from robust_atp.sweep.study import BackboneConfig, Study
+from robust_atp.tasks import SHORT_ANSWER
 
 if TYPE_CHECKING:
     from robust_atp.backbones.seam import Backbone
@@ -72,11 +74,11 @@ def pruner_weights(study: Study, backbone: BackboneConfig) -> dict[str, str]:
     return found
 
 
-def load(backbone: BackboneConfig) -> "Backbone":
-    """Load a backbone of a study, weights and all."""
+def load(backbone: BackboneConfig, task: str = SHORT_ANSWER) -> "Backbone":
+    """Load a backbone of a study for a task, weights and all."""
     from robust_atp.backbones import load_backbone
 
-    return load_backbone(_spec(backbone))
+    return load_backbone(replace(_spec(backbone), task=task))
 
 
 def _spec(backbone: BackboneConfig) -> BackboneSpec:

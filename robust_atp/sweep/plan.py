@@ -167,7 +167,7 @@ def plan(
             "shard_images": study.shard_images,
             "backbones": backbones,
             "data": [
-                _identity(dataset) | {"images": content_key(image_ids(dataset))} for dataset in datasets
+                _identity(dataset) | {"images": content_key(dataset.image_ids())} for dataset in datasets
             ],
             "interventions": {
                 name: versions[name] for name in dict.fromkeys(i.name for i in interventions(study))
@@ -178,14 +178,9 @@ def plan(
     )
 
 
-def image_ids(dataset: Dataset) -> list[str]:
-    """Ids of the images that questions are asked about, in the data set's order."""
-    return list(dict.fromkeys(example.image_id for example in dataset.examples()))
-
-
 def shards(dataset: Dataset, size: int) -> Iterator[tuple[str, ...]]:
     """Images of a data set in groups of ``size``; the last group may be smaller."""
-    ids = image_ids(dataset)
+    ids = dataset.image_ids()
     return (tuple(ids[start : start + size]) for start in range(0, len(ids), size))
 
 

@@ -16,7 +16,7 @@ from robust_atp.data import Example
 from robust_atp.interventions import pixel_hash
 from robust_atp.pruning import label
 from robust_atp.records import SCHEMA
-from robust_atp.scoring import METRICS
+from robust_atp.scoring import Score
 from robust_atp.sweep.plan import Arm, Unit
 
 
@@ -56,6 +56,8 @@ def table(
     study: str,
     unit: Unit,
     metric: str,
+    score: Score,
+    prompt: str,
     shard: Shard,
     pixels: Sequence[np.ndarray],
     tokens: Sequence[VisionTokens],
@@ -74,6 +76,8 @@ def table(
         "intervention": find(what.name).name if what.severity else what.name,
         "severity": what.severity,
         "noise_seed": what.noise_seed,
+        "metric": metric,
+        "prompt": prompt,
     }
     hashes = [pixel_hash(image) for image in pixels]
     objects = [None if patches is None else pack(patches) for patches in shard.object_patches]
@@ -94,7 +98,7 @@ def table(
         encoded = result.encoded
         seconds = seconds_corrupt / len(results) + encoded.seconds / arms_of[id(encoded)]
         for row, image, example in zip(
-            _arm_rows(result, shard, metric), shard.image_of, shard.examples, strict=True
+            _arm_rows(result, shard, score), shard.image_of, shard.examples, strict=True
         ):
             encoding = {
                 "encode_flops": encoded.tokens[image].encode_flops,
@@ -118,11 +122,12 @@ def _question(example: Example) -> dict[str, Any]:
         "answer_type": example.answer_type,
         "group": json.dumps(dict(example.group), sort_keys=True),
         "answer": example.answer,
+        "answers": list(example.answers),
     }
 
 
-def _arm_rows(result: ArmResult, shard: Shard, metric: str) -> Iterator[dict[str, Any]]:
-    kept, score = result.kept, METRICS[metric]
+def _arm_rows(result: ArmResult, shard: Shard, score: Score) -> Iterator[dict[str, Any]]:
+    kept = result.kept
     name = label(result.arm.pruner, result.arm.options)
     for question, (example, total, answer) in enumerate(
         zip(shard.examples, kept.totals, result.answers, strict=True)

@@ -5,7 +5,7 @@
     out/study.yaml                  the study with all defaults filled in: runs again as it stands
         identity.json               everything that decides the records
         units.json                  every unit of the plan, by its key
-        units/<k[:2]>/<key>.parquet the records; footer: the unit, versions, host
+        units/<k[:2]>/<key>.parquet the records; footer: the unit, versions, host, time
         failed/<key>.json           why a unit failed, until it succeeds
         logs/                       one per worker process
 
@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,7 @@ class Store:
             "versions": {name: version(name) for name in _VERSIONS},
             "host": socket.gethostname(),
             "seconds": round(seconds, 3),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         metadata = {**(records.schema.metadata or {}), b"robust-atp": json.dumps(about).encode()}
         sink = pa.BufferOutputStream()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from time import perf_counter
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -11,18 +12,20 @@ import torch
 from torch import Tensor
 
 from robust_atp.backbones.dropping import Dropping
-from robust_atp.backbones.seam import KeptTokens, VisionTokens
+from robust_atp.backbones.seam import KeptTokens, ThinsTower, VisionTokens
 from robust_atp.backbones.shrinking import Shrinking
 from robust_atp.backbones.thinning import Thinning
 from robust_atp.data import Dataset
-from robust_atp.interventions import intervene
+from robust_atp.interventions import pixels_seen
 from robust_atp.pruning import Method
 from robust_atp.pruning.matching import nominal_keep
+from robust_atp.scoring import Score, scorer
 from robust_atp.sweep.ingredients import load
 from robust_atp.sweep.methods import method_of
 from robust_atp.sweep.plan import Arm, Unit, arms
 from robust_atp.sweep.rows import ArmResult, Encoded, Shard, table
 from robust_atp.sweep.study import BackboneConfig, Study
+from robust_atp.tasks import SHORT_ANSWER
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,11 @@ class Pruned:
 class Worker:
     """Holds one backbone and the data sets of a study: the only place where models meet images."""
 
-    def __init__(self, study: Study, backbone: BackboneConfig) -> None:
-        """Load the backbone. ``UserError`` if an arm needs what it does not provide or cannot compute."""
+    def __init__(self, study: Study, backbone: BackboneConfig, task: str = SHORT_ANSWER) -> None:
+        """Load the backbone for a task. ``UserError`` if an arm needs what it does not provide or cannot compute."""
         self._study = study
         self._name = backbone.name
-        self._backbone = load(backbone)
+        self._backbone = load(backbone, task)
         self._arms = [(arm, method_of(arm, study).on(self._backbone)) for arm in arms(study)]
         self._signals = frozenset[str]().union(*(method.needs for _, method in self._arms))
         self._needs_text = any(method.needs_text for _, method in self._arms)
@@ -51,6 +54,7 @@ class Worker:
         self._datasets = {(config.name, config.split): config for config in study.data}
         # One study holds few data sets, and the interventions of a shard come one after the other.
         self._dataset = lru_cache(self._load_dataset)
+        self._score = lru_cache(self._load_score)
         self._shard = lru_cache(maxsize=2)(self._load_shard)
 
     def run(self, unit: Unit) -> pa.Table:
@@ -70,6 +74,8 @@ class Worker:
             study=self._study.name,
             unit=unit,
             metric=dataset.metric,
+            score=self._score(unit.dataset, unit.split),
+            prompt=self._backbone.prompt,
             shard=shard,
             pixels=images,
             tokens=whole.tokens,
@@ -89,10 +95,14 @@ class Worker:
     def _load_dataset(self, name: str, split: str) -> Dataset:
         return self._datasets[name, split].load()
 
+    def _load_score(self, name: str, split: str) -> Score:
+        dataset = self._dataset(name, split)
+        return scorer(dataset.metric, dataset.references())
+
     def _load_shard(self, name: str, split: str, image_ids: tuple[str, ...]) -> Shard:
         dataset = self._dataset(name, split)
         row_of = {image_id: row for row, image_id in enumerate(image_ids)}
-        examples = tuple(example for example in dataset.examples() if example.image_id in row_of)
+        examples = tuple(dataset.examples(image_ids))
         masks = [dataset.object_mask(image_id) for image_id in image_ids]
         return Shard(
             images=tuple(dataset.image(image_id) for image_id in image_ids),
@@ -105,14 +115,14 @@ class Worker:
         )
 
     def _intervene(self, unit: Unit, image_id: str, image: np.ndarray) -> np.ndarray:
-        return intervene(
-            image,
+        return pixels_seen(
+            self._dataset(unit.dataset, unit.split),
+            image_id,
             unit.intervention.name,
             severity=unit.intervention.severity,
             noise_seed=unit.intervention.noise_seed,
             study_seed=self._study.seed,
-            dataset=unit.dataset,
-            image_id=image_id,
+            image=image,
         )
 
     def _encode(self, images: Sequence[np.ndarray], thinning: Thinning | Shrinking | None) -> Encoded:
@@ -120,7 +130,7 @@ class Worker:
         if thinning is None:
             tokens = self._backbone.encode(images, self._signals)
         else:
-            tokens = self._backbone.encode(images, frozenset(), thinning)
+            tokens = cast(ThinsTower, self._backbone).encode(images, frozenset(), thinning)
         _finish(tokens[0].features)
         return Encoded(tokens, perf_counter() - start)
 
@@ -179,17 +189,8 @@ class Worker:
         # Several arms keep every token on the way in. The backbone tells equal prompts by their tensors being the
         # same objects, so all take those of the first.
         kept, count = together[0].kept, len(shard.examples)
-        features, indices, totals, off_grid, layouts, thinned = (
-            [*part] * len(together)
-            for part in (
-                kept.features,
-                kept.indices,
-                kept.totals,
-                kept.off_grid,
-                kept.layouts,
-                kept.thinned,
-            )
-        )
+        parts = (kept.features, kept.indices, kept.totals, kept.off_grid, kept.layouts, kept.thinned)
+        features, indices, totals, off_grid, layouts, thinned = ([*part] * len(together) for part in parts)
         questions = [example.question for example in shard.examples] * len(together)
         ways = [way for p in together for way in p.droppings or ()]
         start = perf_counter()

@@ -8,7 +8,8 @@ import torch
 from tiny_llava import QUESTIONS, photos
 from torch.utils.flop_counter import FlopCounterMode
 
-from robust_atp.backbones import BackboneSpec
+from robust_atp.backbones.llava import Llava
+from robust_atp.backbones.loading import BackboneSpec
 from robust_atp.backbones.seam import KeptTokens
 from robust_atp.backbones.thinning import Parting, Thinning, embed_pixels, inner_tower
 from robust_atp.errors import UserError
@@ -146,13 +147,9 @@ def test_cuts_that_cannot_be_made_are_refused(tiny_backbone, depths):
 
 
 def test_a_tower_of_which_several_layers_are_projected_cannot_be_thinned(tiny_backbone):
-    config = tiny_backbone.model.config.to_dict()
-    for layers, thinned in ((-2, True), ([-2, -3], False)):
-        offered = tiny_backbone.capabilities_of(
-            "somewhere", BackboneSpec("somewhere"), config | {"vision_feature_layer": layers}
-        )
-        assert offered.drops_in_tower == thinned
-    assert tiny_backbone.tower is not None
+    config = tiny_backbone.model.config.to_dict() | {"vision_feature_layer": [-2, -3]}
+    spec = BackboneSpec(id=tiny_backbone.name)
+    assert not Llava.capabilities_of(tiny_backbone.name, spec, config).thins_tower
 
 
 @pytest.mark.parametrize("policy", ["original", "compacted"])
@@ -162,11 +159,13 @@ def test_the_decoder_reads_the_package_after_the_patches(tiny_backbone, policy):
     found = tiny_backbone.encode(IMAGES, frozenset(), thinning(((1, 10), (2, 4))))
     stages = [image.thinned.stages[-1] for image in found]
     features = [image.features for image in found]
-    kept = KeptTokens(features, stages, [16] * 4, policy, thinned=[image.thinned for image in found])
+    kept = KeptTokens(
+        features, stages, [16] * 4, policy, [None] * 4, thinned=[image.thinned for image in found]
+    )
     for q, question in enumerate(QUESTIONS):
         places = torch.cat([stages[q], found[q].thinned.made_at])
         assert kept.places(q).tolist() == places.tolist()
-        plain = KeptTokens([features[q]], [places], [16], policy)
+        plain = KeptTokens([features[q]], [places], [16], policy, [None])
         (expected,) = tiny_backbone.answer(plain, [question])
         answer = tiny_backbone.answer(kept, QUESTIONS)[q]
         assert answer == replace(

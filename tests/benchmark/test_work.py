@@ -99,7 +99,7 @@ def test_transprune_watches_the_layers_that_the_engine_lets_it_watch(scene, deco
 def test_watching_sees_prompts_of_the_given_sizes(scene):
     watcher = Watcher()
     Watching(watcher, [16, 7], scene)()
-    shapes = [((2, 16 + TINY.text), list(range(16))), ((2, 7 + TINY.text), list(range(7)))]
+    shapes = [((2, 16 + TINY.text), [*range(16)]), ((2, 7 + TINY.text), [*range(7)])]
     assert [(tuple(shape), visual.tolist()) for shape, _, visual in watcher.seen] == shapes
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ def llava() -> LlavaForConditionalGeneration:
 @pytest.fixture(scope="module")
 def lessons() -> Lessons:
     clip = CLIPModel.from_pretrained(f"{find_source('phantom')}/clip", dtype=torch.float32).eval()
-    return Lessons.prepare(lambda pixels: look(clip, pixels), "neutral", 40, 51)
+    return Lessons.prepare(partial(look, clip), "neutral", 40, 51)
 
 
 def heads() -> dict[int, ThresholdHead]:
@@ -154,5 +155,5 @@ def test_the_shipped_weights_meet_their_target_and_other_budgets(name: str) -> N
     unpruned, _, _ = measure(backbone, build_pruner("none"), 1.0, scenes)
     for share in (0.35, 0.28):
         accuracy, realised, _ = measure(backbone, method, share, scenes)
-        assert realised == pytest.approx(share, abs=0.015)
+        assert realised == pytest.approx(share, abs=0.02)
         assert accuracy >= unpruned - 8

@@ -1,7 +1,10 @@
 """What BLIP-2's training sees, against Hugging Face's own forward and naive loops."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from torch import nn
 from transformers import Blip2ForConditionalGeneration, CLIPModel
 
 from robust_atp.phantom.blip2 import (
@@ -16,7 +19,8 @@ from robust_atp.phantom.model import build_clip
 from robust_atp.phantom.split import held_out
 from robust_atp.phantom.training.blip2 import ask_queries, forward
 from robust_atp.phantom.training.labels import patch_labels, seen_in_cells
-from robust_atp.phantom.training.lessons import QUESTION_LENGTH
+from robust_atp.phantom.training.lessons import QUESTION_LENGTH, Lessons
+from robust_atp.phantom.training.two_stages import Learner, train_two_stages
 from robust_atp.phantom.world import COLOURS, SHAPES, SIZE
 
 
@@ -112,3 +116,43 @@ def test_the_copied_tower_sees_almost_what_clips_sees(
     torch.testing.assert_close(
         tower(pixels).last_hidden_state, clip.vision_model.post_layernorm(states), atol=1e-4, rtol=1e-4
     )
+
+
+def test_both_stages_train_and_what_is_finished_is_not_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("robust_atp.phantom.training.two_stages.SIZE", 4)
+
+    def trained(steps: tuple[int, int]) -> tuple[Blip2ForConditionalGeneration, int]:
+        torch.manual_seed(0)
+        model = build_blip2()
+        prepared = 0
+
+        def prepare() -> Lessons:
+            nonlocal prepared
+            prepared += 1
+            return Lessons.prepare(lambda pixels: torch.randn(len(pixels), 197, 128), "neutral", 6, 0)
+
+        learner = Learner(
+            "test",
+            model.device,
+            SIDE,
+            {"qformer": model.qformer, "queries": nn.ParameterList([model.query_tokens])},
+            {"projection": model.language_projection, "language": model.language_model},
+            lambda features, kept: ask_queries(model, features, kept),
+            lambda queried, tokens, length: forward(model, queried, tokens, length),
+        )
+        train_two_stages(learner, prepare, tmp_path, steps=steps, seed=0)
+        return model, prepared
+
+    torch.manual_seed(0)
+    before = build_blip2().state_dict()
+    first, prepared = trained((2, 1))
+    assert prepared == 1
+    moved = {name for name, weight in first.state_dict().items() if not torch.equal(weight, before[name])}
+    assert {name.partition(".")[0] for name in moved} == {
+        "query_tokens", "qformer", "language_projection", "language_model",
+    }  # fmt: skip
+    again, prepared = trained((2, 1))
+    assert prepared == 0
+    assert all(torch.equal(weight, again.state_dict()[name]) for name, weight in first.state_dict().items())

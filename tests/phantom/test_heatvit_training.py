@@ -1,5 +1,6 @@
 """Training of HeatViT's selectors: soft in training must be what is hard in a study."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,12 @@ from robust_atp.backbones import BackboneSpec, load_backbone
 from robust_atp.backbones.checkpoint import find_source
 from robust_atp.backbones.llava import Llava
 from robust_atp.backbones.thinning import Thinning, embed_pixels, pass_thinned
+from robust_atp.phantom.split import held_out
+from robust_atp.phantom.training.comparison import measure
 from robust_atp.phantom.training.heatvit import Course, fit, positions
 from robust_atp.phantom.training.lessons import Lessons
 from robust_atp.phantom.training.soft_thinning import SoftlyThinned, hide, straight_through, thin_softly
+from robust_atp.pruning import build_pruner
 from robust_atp.pruning.methods.heatvit import Learned
 
 
@@ -51,7 +55,7 @@ def test_hidden_patches_are_dropped_patches(phantom: Llava, clip: CLIPModel) -> 
     """At the counts that the soft tower arrives at, the real one keeps the same patches and has the same output."""
     course = Course(phantom, seed=1)
     selectors = nn.ModuleDict({str(depth): HalfStays(depth) for depth in (1, 2, 3)})
-    lessons = Lessons.prepare(lambda pixels: course.see(clip, pixels), "neutral", 3, 7)
+    lessons = Lessons.prepare(partial(course.see, clip), "neutral", 3, 7)
     hidden = lessons.features.float()
     for row in range(3):
         seen = thin_softly(course.layers, hidden[row : row + 1], selectors, course.depth, None)
@@ -114,7 +118,7 @@ def test_positions_are_those_of_a_study() -> None:
 def test_a_few_steps_lower_the_loss(phantom: Llava, clip: CLIPModel, tmp_path: Path) -> None:
     """The tower that is dropped from stays what it is, and so does the rest of the backbone."""
     course = Course(phantom, seed=0)
-    lessons = Lessons.prepare(lambda pixels: course.see(clip, pixels), "neutral", 8, 7)
+    lessons = Lessons.prepare(partial(course.see, clip), "neutral", 8, 7)
     before = [parameter.clone() for parameter in phantom.model.parameters()]
 
     def loss() -> float:
@@ -139,3 +143,12 @@ def test_lessons_hold_what_the_tower_sees_at_the_first_cut(phantom: Llava, clip:
     expected = tower(pixels, output_hidden_states=True).hidden_states[1]
     torch.testing.assert_close(course.see(clip, pixels).float(), expected, rtol=1e-2, atol=1e-2)
     assert embed_pixels(tower, pixels).shape == (2, 197, 128)
+
+
+@pytest.mark.parametrize("name", ["phantom", "phantom-shortcut"])
+def test_the_shipped_selectors_are_worth_their_training(name: str) -> None:
+    backbone, scenes = load_backbone(BackboneSpec(name)), held_out("test", 25)
+    shipped, chance = (build_pruner(pruner).on(backbone) for pruner in ("heatvit", "random"))
+    accuracy, spent, _ = measure(backbone, shipped, 0.1, scenes)
+    assert accuracy >= measure(backbone, chance, 0.1, scenes)[0] + 5
+    assert spent == pytest.approx(0.1, abs=0.003)

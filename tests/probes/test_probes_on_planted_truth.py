@@ -1,5 +1,6 @@
 """The probes find the shortcut that was planted, and none where none was."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from synthetic_study import Truth, synthetic_records
@@ -28,7 +29,13 @@ def test_every_probe_reports_every_arm_with_its_n(name: str, records):
 @pytest.mark.parametrize("name", PROBES.names())
 def test_records_without_what_a_probe_needs_give_an_empty_table(name: str, records):
     frame = records.to_pandas()
-    bare = frame[frame["severity"] > 0].assign(group="{}", object_patches=None)
+    # One corrupted image, no labels, no masks, no unpruned model, no probabilities, no yes/no questions.
+    bare = frame[
+        (frame["severity"] > 0)
+        & (frame["pruner"] != "none")
+        & (frame["image_id"] == "0")
+        & (frame["question_type"] == "shape")
+    ].assign(group="{}", object_patches=None, first_token_logprob=np.nan)
     table = probe(name, bare)
     assert table.empty
     assert tuple(table.columns) == COLUMNS
@@ -85,3 +92,122 @@ def test_images_without_object_patches_are_left_out(records):
     nothing = bytes(len(frame["object_patches"].iloc[0]))
     frame.loc[frame["image_id"] == "3", "object_patches"] = nothing
     assert set(probe("kept-token-recall", frame)["images"]) == {49}
+
+
+def clean(name: str, records) -> pd.Series:
+    table = probe(name, records)
+    table = table[table["intervention"] == "clean"]
+    return table.set_index(["backbone", "pruner", "quantity"])["value"]
+
+
+def test_flips_add_up_to_the_loss_and_hide_nothing(records):
+    truth, value = Truth(), clean("flips", records)
+    lost = truth.clean["none"] - truth.clean["atp"]
+    assert value["phantom", "atp", "right to wrong"] - value[
+        "phantom", "atp", "wrong to right"
+    ] == pytest.approx(lost)
+    # Thresholds are shared, so the arm that is worse wins nothing back, and every lost answer is another word.
+    assert value["phantom", "atp", "wrong to right"] == 0
+    assert value["phantom", "atp", "churn"] == pytest.approx(lost)
+    assert (value.xs("none", level="pruner") == 0).all()
+
+
+def test_equal_accuracy_does_not_hide_exchanged_answers(records):
+    """Turn the answers of ATP round on half of the images: the accuracy of two arms can then be alike."""
+    frame = records.to_pandas()
+    turned = (frame["pruner"] == "atp") & (frame["image_id"].astype(int) < 25)
+    frame.loc[turned, "score"] = 1 - frame.loc[turned, "score"]
+    frame.loc[turned, "prediction"] = "something else"
+    value = clean("flips", frame)
+    assert value["phantom", "atp", "churn"] > 0.5
+    assert value["phantom", "atp", "wrong to right"] > 0.05
+
+
+def test_prior_collapse_counts_lost_answers_that_are_the_blind_ones(records):
+    """Oracle: plain loops over the questions of one backbone."""
+    frame = records.to_pandas()
+    value = clean("prior-collapse", frame)
+    mine = frame[(frame["backbone"] == "phantom") & (frame["severity"] == 0)]
+    mine = mine.set_index(["pruner", "intervention", "question_id"]).sort_index()
+    said, right = mine["prediction"], mine["score"]
+    moved, errors = [], []
+    for question in said["none", "clean"].index:
+        blind = said["none", "blank", question]
+        if said["none", "clean", question] == blind:
+            continue
+        moved.append(said["atp", "clean", question] == blind)
+        if right["none", "clean", question] == 1 and right["atp", "clean", question] == 0:
+            errors.append(said["atp", "clean", question] == blind)
+    assert value["phantom", "atp", "collapse to blank"] == pytest.approx(np.mean(moved))
+    assert value["phantom", "atp", "collapse to blank in errors"] == pytest.approx(np.mean(errors))
+    assert 0 < np.mean(moved) < 1
+    assert value["phantom", "none", "collapse to blank"] == 0
+
+
+def test_the_usual_answer_is_counted_on_other_images(records):
+    value = clean("answer-prior", records)
+    # Shapes are stars on 38 of 50 images: whatever fold is left out, "star" is usual. Existence is even.
+    frame = records.to_pandas()
+    shapes = frame[
+        (frame["backbone"] == "phantom-shortcut") & (frame["pruner"] == "none") & (frame["intervention"] == "clean")
+        & (frame["question_type"] == "shape")
+    ]  # fmt: skip
+    only = clean("answer-prior", frame[frame["question_type"] == "shape"])
+    for kind, answer in (("prior right", "star"), ("prior wrong", "circle")):
+        expected = shapes[shapes["answer"] == answer]["score"].mean()
+        assert only["phantom-shortcut", "none", kind] == pytest.approx(expected)
+    # Whoever is wrong about a circle says "star".
+    assert only["phantom-shortcut", "none", "prior errors"] == 1
+    gap = value["phantom", "none", "prior right"] - value["phantom", "none", "prior wrong"]
+    assert value["phantom", "none", "gap"] == pytest.approx(gap)
+
+
+def test_a_moved_threshold_shows_in_yes_and_not_in_the_auc(records):
+    frame = records.to_pandas()
+    asked = frame["question_type"] == "existence"
+    rng = np.random.default_rng(0)
+    margin = np.where(frame["answer"] == "yes", 1.0, -1.0) + rng.normal(0, 1.5, len(frame))
+
+    def with_threshold(threshold: float) -> pd.Series:
+        said = np.where(margin > threshold, "yes", "no")
+        changed = frame.assign(
+            prediction=said, yes_no_margin=margin, score=(said == frame["answer"]).astype(float)
+        )
+        return clean("yes-bias", changed[asked])
+
+    even, eager = with_threshold(0.0), with_threshold(-1.0)
+    assert even["phantom", "atp", "auc"] == eager["phantom", "atp", "auc"] > 0.7
+    assert eager["phantom", "atp", "yes excess"] > even["phantom", "atp", "yes excess"] + 0.1
+    ratio = even["phantom", "atp", "yes ratio"]
+    assert even["phantom", "atp", "yes excess"] == pytest.approx(ratio - 0.5)
+
+
+def test_worst_group_is_the_conflict_questions_of_the_shortcut(records):
+    truth, value = Truth(), clean("worst-group", records)
+    groups = records.to_pandas()
+    groups = groups[
+        (groups["backbone"] == "phantom-shortcut") & (groups["pruner"] == "none") & (groups["intervention"] == "clean")
+    ]  # fmt: skip
+    of_group = groups.groupby(["question_type", "group"])["score"].mean()
+    assert value["phantom-shortcut", "none", "worst"] == pytest.approx(of_group.min())
+    assert value["phantom-shortcut", "none", "best"] == pytest.approx(of_group.max())
+    assert value["phantom-shortcut", "none", "spread"] == pytest.approx(of_group.max() - of_group.min())
+    assert (
+        value["phantom-shortcut", "none", "spread"]
+        > value["phantom", "none", "spread"] + truth.half_gap["phantom-shortcut"]
+    )
+
+
+def test_calibration_against_the_definition(records):
+    frame = records.to_pandas()
+    rng = np.random.default_rng(1)
+    sure = rng.uniform(0.05, 0.999, len(frame))
+    frame = frame.assign(first_token_logprob=np.log(sure))
+    value = clean("calibration", frame)
+    mine = (frame["backbone"] == "phantom") & (frame["pruner"] == "atp") & (frame["intervention"] == "clean")
+    p, s = sure[mine], frame[mine]["score"].to_numpy()
+    bins = (p * 10).astype(int)
+    ece = sum(abs((p - s)[bins == b].sum()) for b in range(10)) / len(p)
+    assert value["phantom", "atp", "ece"] == pytest.approx(ece)
+    assert value["phantom", "atp", "brier"] == pytest.approx(((p - s) ** 2).mean())
+    assert value["phantom", "atp", "confidence"] == pytest.approx((p - s).mean())

@@ -142,6 +142,7 @@ def test_it_is_the_ranker_at_the_count_that_energy_asks_for(ranker):
         ({"ranker": "none"}, "'none' has one of its own"),
         ({"ranker": "atp-llava"}, "'atp-llava' has one of its own"),
         ({"ranker": "e-adaprune"}, "'e-adaprune' has one of its own"),
+        ({"ranker": "heatvit-free"}, "must choose after the vision tower.*'heatvit-free' cuts inside"),
         ({"ranker": "apt"}, r"did you mean 'atp'\?"),
         ({"ranker": {"alpha": 1}}, "ranker must be a pruner's name or a mapping"),
         ({"ranker": {"name": "atp", "alpha": 2}}, "alpha must be between"),

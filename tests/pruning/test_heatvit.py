@@ -73,14 +73,14 @@ def test_the_selector_is_the_formula(width, heads):
     torch.manual_seed(width)
     selector = TokenSelector(width, heads)
     for parameter in selector.parameters():
-        parameter.data.mul_(3 if parameter.ndim == 2 else 1)  # else all scores are near one half
+        parameter.data.add_(0.3 * torch.randn_like(parameter))  # biases begin at zero
     patches = torch.randn(7, width)
     for left in ([1] * 7, [1, 0, 1, 1, 0, 0, 1]):
         scores = selector(patches, torch.tensor(left).float())
         torch.testing.assert_close(
             scores.tolist(), naive_selector(selector, patches.tolist(), left), rtol=1e-4, atol=1e-5
         )
-    assert scores.std() > 0.05 * scores.mean()
+    assert scores.std() > 1e-3  # far above the tolerance
 
 
 def view(seed=0, left=9, width=32, heads=4):
@@ -219,9 +219,8 @@ def test_what_is_not_finite_is_an_error(name, tiny_backbone, ready):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_backbone_whose_tower_cannot_be_thinned_is_refused(name, tiny_backbone):
-    offered = replace(tiny_backbone.capabilities, drops_in_tower=False)
     with pytest.raises(UserError, match=f"pruner '{name}' on backbone .* cuts inside the vision tower"):
-        build_pruner(name).check(offered)
+        build_pruner(name).check(replace(tiny_backbone.capabilities, thins_tower=False))
 
 
 def test_without_weights_it_cannot_prune(tiny_backbone):
@@ -234,7 +233,7 @@ def test_without_weights_it_cannot_prune(tiny_backbone):
 
 
 def test_each_cut_has_the_selector_that_was_trained_for_it(tiny_backbone, ready):
-    tensors = heatvit(tiny_backbone.tower)
+    tensors = heatvit(tiny_backbone)
     method = ready("heatvit")
     plan = method.thinning(0.3, 16, tiny_backbone)
     assert [depth for depth, _ in plan.cuts] == [1, 2]

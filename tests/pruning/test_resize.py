@@ -50,7 +50,7 @@ def test_tokens_enter_the_decoder_at_the_places_of_their_patches(tiny_backbone, 
     tokens = shrunk(tiny_backbone, 0.35)
     kept = method.prune(tokens, [0, 1, 2], None, 0.35, 0, ["k"] * 3)
     plain = KeptTokens(
-        [image.features for image in tokens], [torch.tensor(GRIDS[0.35][1])] * 3, [16] * 3, policy
+        [image.features for image in tokens], [torch.tensor(GRIDS[0.35][1])] * 3, [16] * 3, policy, [None] * 3
     )
     assert tiny_backbone.answer(kept, QUESTIONS[:3]) == tiny_backbone.answer(plain, QUESTIONS[:3])
 
@@ -68,16 +68,17 @@ def test_operations_are_those_of_the_smaller_image(tiny_backbone):
     assert image.encode_flops < whole.encode_flops * 0.4
 
 
-def test_no_image_is_shrunk_at_the_whole_budget_and_a_backbone_without_a_tower_is_refused(tiny_backbone):
+def test_no_image_is_shrunk_at_the_whole_budget_and_a_backbone_without_a_tower_is_refused(
+    tiny_backbone,
+):
     assert METHOD.thinning(1.0, 16, tiny_backbone) is None
     assert (
         METHOD.thinning(0.95, 16, tiny_backbone) is None
     )  # no grid has 15 patches, and 16 is nearer than 12
     with pytest.raises(ValueError, match="16 tokens left the vision tower and 4 were asked for"):
         METHOD.prune(tiny_backbone.encode(IMAGES, frozenset()), [0], None, 0.25, 0, ["k"])
-    offered = replace(tiny_backbone.capabilities, drops_in_tower=False)
     with pytest.raises(UserError, match=r"pruner 'resize' on backbone .* cuts before the vision tower"):
-        METHOD.check(offered)
+        METHOD.check(replace(tiny_backbone.capabilities, thins_tower=False))
 
 
 def test_what_is_not_finite_is_an_error(tiny_backbone):

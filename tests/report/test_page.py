@@ -86,7 +86,7 @@ def test_figures_come_as_vectors_and_as_pixels(report: Path):
     stems = {path.stem for path in (report / "figures").glob("*.svg")}
     assert stems == {path.stem for path in (report / "figures").glob("*.png")}
     assert {name.split("_")[0] for name in stems} == {
-        "severity", "excess", "stability", "recall", "frontier", "background", "control", "overlay",
+        "severity", "excess", "stability", "recall", "frontier", "probe", "control", "overlay",
     }  # fmt: skip
 
 
@@ -128,7 +128,7 @@ def test_a_study_that_pruned_and_corrupted_nothing_still_has_a_page(tmp_path: Pa
     )
     html = build_report(open_results(write_study(tmp_path, bare)), tmp_path / "report").read_text()
     assert "there is no verdict" in html
-    assert "The probe control-images had nothing to measure: it needs control images" in html
+    assert "control-images needs control images (blank, shuffled, …) among the interventions" in html
 
 
 def test_an_unfinished_study_says_so(tmp_path: Path):

@@ -78,7 +78,7 @@ def test_retention_gap_is_the_multiplicative_twin(analysis: Analysis, truth: Tru
 
 def test_question_types_partition_the_questions(analysis: Analysis):
     by_type = analysis.accuracy_by_question_type
-    assert set(by_type["question_type"]) == {"shape", "colour"}
+    assert set(by_type["question_type"]) == {"shape", "existence"}
     keys = ["backbone", "pruner", "intervention", "severity"]
     totals = by_type.groupby(keys)["n"].sum()
     pd.testing.assert_series_equal(totals, analysis.accuracy.groupby(keys)["n"].sum())

@@ -21,10 +21,14 @@ class Questions:
     name: str = "vqav2"
     split: str = "val"
 
+    def image_ids(self) -> list[str]:
+        return [str(i) for i in range(self.images)]
+
     def examples(self) -> list[Example]:
-        ids = [str(i) for i in range(self.images)]
         return [
-            Example(i, f"{i}-{k}", "how many", ("2",), "2", "count", "number") for i in ids for k in (0, 1)
+            Example(i, f"{i}-{k}", "how many", ("2",), "2", "count", "number")
+            for i in self.image_ids()
+            for k in (0, 1)
         ]
 
 

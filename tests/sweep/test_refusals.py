@@ -84,8 +84,11 @@ def test_the_table_of_pruners_by_backbones(without_clip: Path, capsys: pytest.Ca
     assert main(["compatibility", str(without_clip), "--json"]) == 0
     table = json.loads(capsys.readouterr().out)
     assert {name for name, reason in table[str(without_clip)].items() if reason} == {
-        "atp", "cdpruner", "atp-llava", "heatvit",  # no text tower, no weights of their own
-    }  # fmt: skip
+        "atp",
+        "cdpruner",
+        "atp-llava",
+        "heatvit",
+    }
 
 
 def test_device_and_device_map_exclude_each_other(

@@ -73,7 +73,7 @@ def test_the_footer_says_where_records_come_from(store: Store, small_plan: Plan)
     store.publish(unit, empty(), seconds=1.0)
     footer = json.loads(pq.read_schema(store.path(unit.key)).metadata[b"robust-atp"])
     assert footer["unit"]["images"] == list(unit.images)
-    assert set(footer) == {"unit", "versions", "host", "seconds"}
+    assert set(footer) == {"unit", "versions", "host", "seconds", "finished"}
 
 
 def test_another_study_is_refused_with_what_differs(store: Store, study_with: Callable[..., Study]) -> None:

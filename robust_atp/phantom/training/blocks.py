@@ -75,7 +75,7 @@ def at_answer(hidden: Tensor, length: Tensor) -> Tensor:
 
 
 def answers(tokens: Tensor, length: Tensor) -> Tensor:
-    """What is to be predicted: the answer and the end token, [B, Q, 2]."""
+    """What logits should predict: the answer and the end token, [B, Q, 2]."""
     answer = tokens.gather(2, length[..., None])
     return torch.cat([answer, torch.full_like(answer, SPECIAL.index(EOS))], 2)
 

@@ -1,6 +1,7 @@
 """HeatViT's selectors, trained through the frozen tower, projector and decoder of a phantom."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -131,7 +132,7 @@ def positions(seen: SoftlyThinned, *, compacted: bool) -> tuple[Tensor, Tensor]:
     return torch.cat([(stays.cumsum(1) - 1).clamp(min=0), kept[:, None]], 1), kept + 1
 
 
-def train_heatvit(name: str, checkpoint: Path, *, steps: int = 300, seed: int = 0) -> OwnWeights:
+def train_heatvit(name: str, checkpoint: Path, *, steps: int = 400, seed: int = 0) -> OwnWeights:
     """Train, or go on training, selectors for the shipped backbone ``name``.
 
     The paper fine-tunes the vision transformer along. Here it stays frozen because the arms of a study have to share
@@ -142,12 +143,10 @@ def train_heatvit(name: str, checkpoint: Path, *, steps: int = 300, seed: int = 
     course = Course(backbone, seed)
     clip = CLIPModel.from_pretrained(f"{find_source(name)}/clip", dtype=torch.float32).eval()
     if not finished(checkpoint, {"selectors": course.selectors}, steps):
-        lessons = Lessons.prepare(lambda pixels: course.see(clip, pixels), WORLDS[name], SCENES, SCENES_SEED)
+        lessons = Lessons.prepare(partial(course.see, clip), WORLDS[name], SCENES, SCENES_SEED)
         accelerate(course.llava, course.llava.model.language_model)
         fit(course, lessons, checkpoint, steps=steps, seed=seed)
-    unseen = Lessons.prepare(
-        lambda pixels: course.see(clip, pixels), "neutral", MEASURED_SCENES, SCENES_SEED + 1
-    )
+    unseen = Lessons.prepare(partial(course.see, clip), "neutral", MEASURED_SCENES, SCENES_SEED + 1)
     facts = {
         "world": WORLDS[name],
         "steps": steps,
@@ -166,9 +165,9 @@ def fit(
     *,
     steps: int,
     seed: int,
-    batch: int = 24,
+    batch: int = 16,
     blocks: int = 6,
-    learning_rate: float = 4e-3,
+    learning_rate: float = 1e-2,
 ) -> None:
     """Train a course's selectors in place, on ``blocks`` questions about each of ``batch`` scenes a step."""
     generator = torch.Generator().manual_seed(seed)
@@ -190,5 +189,5 @@ def fit(
         learning_rate=learning_rate,
         generator=generator,
         checkpoint=checkpoint,
-        every=50,
+        every=100,
     )

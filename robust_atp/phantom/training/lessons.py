@@ -31,7 +31,7 @@ class Lessons:
     """Scenes as frozen features with tokenised questions."""
 
     scenes: list[Scene]
-    features: Tensor  # bfloat16 [S, N, D]
+    features: Tensor  # bfloat16 [S, N, D], or what else was looked at
     patches: PlaceLabels  # of the N patches
     shape_place: Tensor  # [S, shapes, 2] centre of the object of each shape; nan unless there is exactly one
     tokens: Tensor  # [S, Q, QUESTION_LENGTH], question then answer, right-padded

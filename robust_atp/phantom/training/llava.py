@@ -45,9 +45,9 @@ def forward(
     features [B, N, D], kept [B, K], tokens [B, Q, QUESTION_LENGTH], length [B, Q].
     """
     batch, total, _ = features.shape
-    image = llava.model.multi_modal_projector(take(features, kept))  # [B, K, D]
     seen_at = torch.arange(kept.shape[1], device=kept.device).expand(batch, -1) if compacted else kept
     asked_from = kept.new_full((batch,), kept.shape[1] if compacted else total)
+    image = llava.model.multi_modal_projector(take(features, kept))
     return read(llava, image, seen_at, asked_from, tokens, length)
 
 
@@ -70,8 +70,8 @@ def read(
     start = prefix_ids().to(device)
     text = embed(tokens.flatten(1))  # [B, Q * T, D]
     inputs = torch.cat([embed(start).expand(batch, -1, -1), image.to(text.dtype), text], 1)
-    image_end = len(start) + image.shape[1]
 
+    image_end = len(start) + image.shape[1]
     asked_at = asked_from[:, None] + torch.arange(QUESTION_LENGTH, device=device).repeat(blocks)
     head = torch.arange(-len(start), 0, device=device)
     position_ids = len(start) + torch.cat([head.expand(batch, -1), seen_at, asked_at], 1)

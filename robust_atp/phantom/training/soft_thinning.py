@@ -78,8 +78,8 @@ def hide(left: Tensor) -> Tensor:
 
     ``exp(a + log m) = m · exp(a)``: DynamicViT's masked softmax, for any attention. The gradient is bounded, for at a
     hidden token it is ``exp(a) / Z`` with Z summed without it, which can say that a token would take a thousand
-    times what there is to take. Unbounded, single tokens made up a gradient of norm 250, at random: its mean over
-    patches on objects pointed away from keeping them at two of three cuts, with the bound at none (32 scenes).
+    times what there is to take. Unbounded, single tokens made up a gradient of norm 250: its mean over patches on
+    objects pointed away from keeping them at the second of three cuts, with the bound at none (32 scenes).
     """
     m = left.clone()
     if m.requires_grad:

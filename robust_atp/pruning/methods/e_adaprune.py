@@ -41,6 +41,10 @@ def e_adaprune(
     method = build_pruner(name, options)
     energy = SpectralEnergy(tau, tokens, variant, exponent, svd, rank, k_min, k_max)
     inside = method.inside
+    if method.tower is not None:
+        raise UserError(
+            f"ranker must choose after the vision tower, whose output is measured; '{name}' cuts inside"
+        )
     fixed = isinstance(method.budget, FixedRatio) if inside is None else inside.budget is None
     if method.trained or not fixed:
         raise UserError(f"ranker must be a pruner whose budget is fixed; '{name}' has one of its own")

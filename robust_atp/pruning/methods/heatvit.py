@@ -1,11 +1,12 @@
 """HeatViT: selectors inside the vision tower, and what drops packed into one token."""
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import nn
 
-from robust_atp.backbones.seam import Backbone
+from robust_atp.backbones.seam import Backbone, ThinsTower
 from robust_atp.backbones.thinning import Parting, TowerView
 from robust_atp.pruning.budgets import Everything
 from robust_atp.pruning.method import Method
@@ -70,9 +71,9 @@ def heatvit(weights: str = "", package: str = "projected", position_policy: str 
     """
 
     def install(method: Method, backbone: Backbone) -> Method:
-        assert backbone.tower is not None  # see Method.check
-        depths = untrained.depths(backbone.tower)
-        selectors = build_selectors(backbone.tower, depths)
+        tower = cast(ThinsTower, backbone).tower  # see Method.check
+        depths = untrained.depths(tower)
+        selectors = build_selectors(tower, depths)
         selectors.load_state_dict(dict(load_weights(NAME, backbone, weights).tensors))
         rules = tuple(Learned(selectors[str(depth)]) for depth in depths)
         return replace(method, tower=replace(untrained, rules=rules))

@@ -1,0 +1,118 @@
+"""COCO captions: one caption to be written per photo, five to compare it with (Chen et al. 2015; Karpathy's splits)."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from robust_atp.data.coco import CocoConfig, coco_number
+from robust_atp.data.config import DataFile
+from robust_atp.data.example import Example
+from robust_atp.data.hub import HubTable
+from robust_atp.data.image_questions import ImageQuestions
+from robust_atp.data.json_stream import elements
+from robust_atp.data.official import field, identifier, text
+from robust_atp.data.spool import Spool
+from robust_atp.errors import UserError
+from robust_atp.tasks import CAPTION
+
+INSTRUCTION = "Provide a one-sentence caption for the provided image."
+
+
+class CocoCaptionsConfig(CocoConfig):
+    """Keys in a study file.
+
+    ``captions`` is an official file (``captions_val2014.json``, ``captions_val2017.json``); ``karpathy`` is
+    ``dataset_coco.json``, of which ``split`` is train, restval, val or test. The score weighs words by their document
+    frequencies in the whole split, whatever ``limit`` keeps of it.
+    """
+
+    SOURCES: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "official files": ("captions", "images_folder"),
+        "Karpathy's splits": ("karpathy", "images_folder"),
+        "the hub": ("hub",),
+    }
+
+    captions: DataFile | None = None
+    karpathy: DataFile | None = None
+
+    @property
+    def scored_by(self) -> str:
+        """CIDEr-D under document frequencies of the whole split."""
+        return "cider"
+
+    @property
+    def task(self) -> str:
+        """Captions are longer than answers."""
+        return CAPTION
+
+    def read(self) -> ImageQuestions:
+        """Read the captions; images are read one by one when they are asked for."""
+        read_image, version = self.read_image, ""
+        if self.hub is not None:
+            table = HubTable(self.hub, self.split, self.revision)
+            read_image = table.image_index(
+                coco_number(row["file_name"]) for row in table.rows(["file_name"])
+            ).read
+            found, what, version = _rows(table), self.hub, table.commit
+        elif self.captions is not None:
+            found, what = _official(self.captions), str(self.captions)
+        else:
+            assert self.karpathy is not None
+            found, what = _karpathy(self.karpathy, self.split), f"{self.karpathy}, split {self.split}"
+        captions = Spool(found)
+        return ImageQuestions(
+            self,
+            (_example(image, captions.get(image)) for image in captions),
+            read_image,
+            what=what,
+            read_mask=self.mask_reader(),
+            references=lambda: (captions.get(image) for image in captions),
+            limit=self.limit,
+            version=version,
+        )
+
+
+def _official(file: Path) -> Iterator[tuple[str, str]]:
+    """Image and caption, image by image in the order of ``images``; those without a caption are no examples."""
+    captions = Spool(_annotations(file))
+    for number, image in enumerate(elements(file, "images")):
+        name = identifier(image, "id", f"{file}, images[{number}]")
+        yield from ((name, caption) for caption in captions.get(name))
+
+
+def _annotations(file: Path) -> Iterator[tuple[str, str]]:
+    for number, record in enumerate(elements(file, "annotations")):
+        where = f"{file}, annotations[{number}]"
+        yield identifier(record, "image_id", where), text(record, "caption", where)
+
+
+def _karpathy(file: Path, split: str) -> Iterator[tuple[str, str]]:
+    splits = set()
+    for number, image in enumerate(elements(file, "images")):
+        where = f"{file}, images[{number}]"
+        splits.add(text(image, "split", where))
+        if image["split"] == split:
+            name = identifier(image, "cocoid", where)
+            for sentence in field(image, "sentences", where):
+                yield name, text(sentence, "raw", where)
+    if split not in splits:
+        raise UserError(f"{file}: has no split '{split}', only {', '.join(sorted(splits))}")
+
+
+def _rows(table: HubTable) -> Iterator[tuple[str, str]]:
+    for row in table.rows(("file_name", "answer")):
+        yield from ((coco_number(row["file_name"]), caption) for caption in row["answer"])
+
+
+def _example(image: str, captions: Sequence[str]) -> Example:
+    return Example(
+        image_id=image,
+        question_id=image,
+        question=INSTRUCTION,
+        answers=tuple(captions),
+        answer=captions[0],
+        question_type="caption",
+        answer_type="caption",
+        original=json.dumps({"image_id": image, "captions": list(captions)}, ensure_ascii=False),
+    )

@@ -1,0 +1,77 @@
+"""Is the model right where the usual answer is right, and wrong where it is not?"""
+
+from functools import partial
+
+import pandas as pd
+
+from robust_atp.image_sums import per_dataset
+from robust_atp.probes.contrast import with_gap
+from robust_atp.probes.probe import COLUMNS, Marks, Probe
+from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
+
+_CELL = (*POPULATION, *ARM, *CONDITION)
+FOLDS = 10
+
+
+def answer_prior(records: Records) -> pd.DataFrame:
+    """Split questions by whether the most frequent answer to their question type is the right one.
+
+    The prior of an image's questions is counted on the other nine tenths of the images (folds by hash of the
+    image id; the alphabetically first of equally frequent answers), so that no question votes for itself.
+    ``prior right`` and ``prior wrong`` are the accuracies, ``gap`` their difference, and ``prior errors`` the
+    share of wrong answers to the second kind that are the prior's. What VQA-CP asks by training on a changed
+    prior, asked of a model that is already trained.
+    """
+    sums = query(
+        records,
+        f"""
+        WITH questions AS (
+            SELECT DISTINCT dataset, split, question_type, image_id, question_id, answer,
+                   md5_number_lower(image_id) % {FOLDS} AS fold
+            FROM records
+        ),
+        counts AS (
+            SELECT dataset, split, question_type, fold, answer, count(*) AS n FROM questions GROUP BY ALL
+        ),
+        others AS (
+            SELECT folds.*, counts.answer, sum(counts.n) AS n
+            FROM (SELECT DISTINCT dataset, split, question_type, fold FROM counts) folds
+            JOIN counts USING (dataset, split, question_type) WHERE counts.fold <> folds.fold
+            GROUP BY ALL
+        ),
+        prior AS (
+            SELECT dataset, split, question_type, fold, first(answer ORDER BY n DESC, answer) AS usual
+            FROM others GROUP BY ALL
+        ),
+        asked AS (
+            SELECT records.*, usual, usual = questions.answer AS is_right
+            FROM records
+            JOIN questions USING (dataset, split, question_type, image_id, question_id)
+            JOIN prior USING (dataset, split, question_type, fold)
+        ),
+        long AS (
+            SELECT *, if(is_right, 'prior right', 'prior wrong') AS quantity, score AS share FROM asked
+            UNION ALL
+            SELECT *, 'prior errors', (lower(prediction) = lower(usual))::DOUBLE FROM asked
+            WHERE NOT is_right AND score < 0.5
+        )
+        SELECT {listed(_CELL)}, quantity, image_id, sum(share) AS num, count(*) AS den FROM long GROUP BY ALL
+        """,
+    )
+    if sums.empty:
+        return pd.DataFrame(columns=list(COLUMNS))
+    return per_dataset(sums, (*_CELL, "quantity"), _with_gap)
+
+
+_with_gap = partial(with_gap, first="prior right", second="prior wrong")
+
+PROBE = Probe(
+    name="answer-prior",
+    summary="accuracy where the usual answer to a kind of question is right minus where it is wrong",
+    needs="question types that have a most frequent answer",
+    run=answer_prior,
+    question="Does the model give the usual answer?",
+    reading="Accuracy on clean images where the most frequent answer to the question type is the right one and "
+    "where it is not; at the right the gap in points.",
+    marks=Marks({"prior right": "usual answer is right", "prior wrong": "usual answer is wrong"}, note="gap"),
+)

@@ -1,0 +1,68 @@
+"""Verdicts on the claims of the literature, restricted to what a study measured."""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from robust_atp.query import ARM, POPULATION, Records
+from robust_atp.report.claims.literature import LITERATURE, Claim
+from robust_atp.report.claims.measures import MEASURES
+from robust_atp.report.cost import cost
+
+HOLDS, FAILS, OPEN, UNMEASURED = "holds", "does not hold", "inconclusive", "not measured"
+
+COLUMNS = (
+    *("system", "claim", *POPULATION, *ARM, "tokens", "measure", "rule", "threshold"),
+    *("value", "lo", "hi", "n", "images", "verdict", "note"),
+)
+
+# Shares of tokens further apart than this are another budget than the paper's, and the note says so.
+_SAME_BUDGET = 0.05
+
+
+def check_claims(records: Records) -> pd.DataFrame:
+    """Test every claim about a method that the study ran, on every backbone and data set of its own.
+
+    A claim made at one budget is tested on the arm whose tokens, averaged over layers, come nearest; a claim
+    without a budget on every arm of the method. *Holds* and *does not hold* each take a one-sided 95 % bound
+    on the claim's side of the threshold; between them it is *inconclusive*, with the difference that the study could
+    have detected. Claims about methods that were not run are *not measured*.
+    """
+    shares = cost(records)
+    shares = shares.assign(tokens=shares["tokens_mean"] / shares["tokens_total"])
+    tables = {claim.measure: MEASURES[claim.measure](records) for claim in LITERATURE}
+    rows = [row for claim in LITERATURE for row in _tested(claim, tables[claim.measure], shares)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _tested(claim: Claim, table: pd.DataFrame, shares: pd.DataFrame) -> list[dict]:
+    method = table["pruner"].str.partition("(")[0] if len(table) else table["pruner"]
+    mine = table[method == claim.pruner].merge(shares[[*POPULATION, *ARM, "tokens"]], on=[*POPULATION, *ARM])
+    about: dict[str, Any] = {"system": claim.system, "claim": claim.quoted, "measure": claim.measure}
+    about |= {"rule": claim.rule, "threshold": claim.threshold}
+    if mine.empty:
+        return [about | {"verdict": UNMEASURED}]
+    if claim.share is not None:
+        distance = (mine["tokens"] - claim.share).abs()
+        mine = mine.loc[distance.groupby([mine[key] for key in POPULATION]).idxmin()]
+    return [about | row | _verdict(claim, row) for row in mine.to_dict("records")]
+
+
+def _verdict(claim: Claim, row: dict) -> dict[str, str]:
+    notes = []
+    if claim.share is not None and abs(row["tokens"] - claim.share) > _SAME_BUDGET:
+        notes.append(f"claimed at {claim.share:.0%} of the tokens, measured at {row['tokens']:.0%}")
+    if math.isnan(row["lo"]):
+        notes.append("wall time of one run on this machine: no interval, so no verdict")
+        return {"verdict": OPEN, "note": "; ".join(notes)}
+    word = _word(claim, row["lo"], row["hi"])
+    if word == OPEN:
+        notes.append(f"detectable: {row['detectable']:.3g}")
+    return {"verdict": word, "note": "; ".join(notes)}
+
+
+def _word(claim: Claim, lo: float, hi: float) -> str:
+    if claim.rule == "below":
+        return HOLDS if hi < claim.threshold else FAILS if lo >= claim.threshold else OPEN
+    return HOLDS if lo >= claim.threshold else FAILS if hi < claim.threshold else OPEN

@@ -1,0 +1,136 @@
+"""What the official programs of the data sets would print, cell by cell."""
+
+import json
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import pandas as pd
+
+from robust_atp.query import ARM, CONDITION, Records, listed, query
+from robust_atp.scoring import caption_scores, gqa_scores, pope_splits, vqa_accuracy
+
+# One table for each split of a data set.
+Splits: TypeAlias = Mapping[str, pd.DataFrame]
+Figures: TypeAlias = Iterator[tuple[str, str, float, int]]  # split, quantity, value, answers behind it
+
+_SEEN = ("backbone", "dataset", *CONDITION, "noise_seed", "metric")
+_FIGURE = ("split", "quantity", "value", "n")
+COLUMNS = ("backbone", "dataset", *ARM, *CONDITION, "metric", *_FIGURE)
+
+
+def official(records: Records) -> pd.DataFrame:
+    """Scores in the units of each official program, one row per cell and quantity; means over noise seeds.
+
+    - VQAv2, percent: ``overall`` and per answer type; ``always-normalise`` is what lmms-eval would say.
+    - GQA, percent: accuracy, binary, open, consistency and distribution (``gqa_scores``), as far as they are defined.
+    - POPE, shares: accuracy, precision, recall, f1, yes_ratio and what the object's name alone is worth
+      (``pope_splits``); the split ``unique`` holds the pairs that occur in any split, once.
+    - Captions: cider (weighted as the score is), bleu1 to bleu4, rouge_l (``caption_scores``).
+
+    No intervals: the differences that a study is about have theirs elsewhere.
+    """
+    rows: list[dict[Hashable, Any]] = []
+    seen = query(
+        records, f"SELECT DISTINCT {listed(_SEEN)} FROM records WHERE metric IS NOT NULL ORDER BY ALL"
+    )
+    for condition in map(dict, seen.to_dict("records")):
+        figures = _FIGURES.get(condition["metric"].partition(":")[0])
+        if figures is not None:
+            for arm, answers in _answers(records, condition).groupby(list(ARM), sort=True):
+                cell = condition | dict(zip(ARM, arm, strict=True))
+                splits = {str(split): part for split, part in answers.groupby("split", sort=True)}
+                rows += [cell | dict(zip(_FIGURE, figure, strict=True)) for figure in figures(splits)]
+    if not rows:
+        return pd.DataFrame(columns=list(COLUMNS))
+    keys = [column for column in COLUMNS if column != "value"]
+    means = pd.DataFrame(rows).groupby(keys, sort=False, dropna=False)["value"].mean()
+    return means.reset_index()[list(COLUMNS)]
+
+
+def _answers(records: Records, condition: Mapping[Hashable, Any]) -> pd.DataFrame:
+    conditions = " AND ".join(f'"{name}" = {_literal(value)}' for name, value in condition.items())
+    return query(
+        records,
+        f"""
+        SELECT {listed(ARM)}, split, image_id, question_id, question, answer_type, "group", prediction, answer,
+               answers, score
+        FROM records WHERE {conditions} ORDER BY split, image_id, question_id
+        """,
+    )
+
+
+def _literal(value: Any) -> str:
+    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)
+
+
+def _vqa(splits: Splits) -> Figures:
+    for split, rows in splits.items():
+        pairs = zip(rows["prediction"], map(tuple, rows["answers"]), strict=True)
+        always = [_always_normalised(*pair) for pair in pairs]
+        yield split, "overall", 100 * rows["score"].mean(), len(rows)
+        yield split, "overall, always-normalise", 100 * sum(always) / len(always), len(rows)
+        for kind, part in rows.groupby("answer_type", sort=True):
+            yield split, str(kind), 100 * part["score"].mean(), len(part)
+
+
+@lru_cache(maxsize=1 << 16)  # arms mostly say the same
+def _always_normalised(prediction: str, answers: tuple[str, ...]) -> float:
+    return vqa_accuracy(prediction, answers, "always-normalise")
+
+
+def _gqa(splits: Splits) -> Figures:
+    for split, rows in splits.items():
+        # Under a protocol that is not to the letter, what it takes for right counts as the answer itself.
+        said = rows["prediction"].where(rows["score"] < 1, rows["answer"])
+        predictions = [
+            {"questionId": name, "prediction": text}
+            for name, text in zip(rows["question_id"], said, strict=True)
+        ]
+        questions = {row["question_id"]: _gqa_record(row) for row in rows.to_dict("records")}
+        for quantity, value in gqa_scores(questions, predictions).items():
+            if not isinstance(value, dict):
+                yield split, quantity, value, len(rows)
+
+
+def _gqa_record(row: Mapping[Hashable, Any]) -> dict[str, Any]:
+    group = json.loads(row["group"])
+    return {
+        "question": row["question"],
+        "answer": row["answer"],
+        "isBalanced": group["balanced"] == "yes",
+        "entailed": group.get("entailed", "").split(),
+        "types": {key: group[key] for key in ("structural", "semantic", "detailed")},
+        "groups": {"global": group.get("global")},
+        "semantic": [],
+    }
+
+
+def _pope(splits: Splits) -> Figures:
+    questions = {
+        split: [
+            {"image": image, "text": text, "label": label}
+            for image, text, label in zip(rows["image_id"], rows["question"], rows["answer"], strict=True)
+        ]
+        for split, rows in splits.items()
+    }
+    answers = {split: list(rows["prediction"]) for split, rows in splits.items()}
+    for split, scores in pope_splits(questions, answers).items():
+        n = sum(scores[count] for count in ("TP", "FP", "TN", "FN"))
+        for quantity, value in scores.items():
+            yield split, quantity, value, int(n)
+
+
+def _captions(splits: Splits) -> Figures:
+    for split, rows in splits.items():
+        references = {
+            name: list(found) for name, found in zip(rows["question_id"], rows["answers"], strict=True)
+        }
+        scores = caption_scores(dict(zip(rows["question_id"], rows["prediction"], strict=True)), references)
+        for quantity, value in (scores | {"cider": 10 * rows["score"].mean()}).items():
+            yield split, quantity, value, len(rows)
+
+
+_FIGURES: Mapping[str, Callable[[Splits], Figures]] = {
+    "vqa": _vqa, "gqa": _gqa, "pope": _pope, "cider": _captions,
+}  # fmt: skip
