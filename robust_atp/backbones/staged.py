@@ -237,7 +237,7 @@ def _pad(rows: Sequence[Tensor]) -> Tensor:
     return pad_sequence(list(rows), batch_first=True)
 
 
-NOT_LLAMA = "the decoder has to be one of the Llama family"
+NOT_LLAMA = "the decoder has to be one of the Llama family, without sliding windows"
 
 
 def can_drop_inside(config: Any) -> bool:
@@ -245,6 +245,8 @@ def can_drop_inside(config: Any) -> bool:
 
     ``config`` is a transformers configuration of a text model.
     """
+    if getattr(config, "sliding_window", None) is not None:
+        return False  # every layer here sees all that came before
     shallow = copy(config)
     shallow.num_hidden_layers = 1
     with torch.device("meta"):

@@ -9,12 +9,12 @@ import tiny_llava
 import torch
 from tiny_llava import QUESTIONS, photos
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import LlamaConfig, LlavaForConditionalGeneration
+from transformers import LlamaConfig, LlavaForConditionalGeneration, MistralConfig
 
 from robust_atp.backbones import BackboneSpec, load_backbone
 from robust_atp.backbones.dropping import Dropping, Survivors
 from robust_atp.backbones.greedy import Span
-from robust_atp.backbones.staged import Prefill
+from robust_atp.backbones.staged import Prefill, can_drop_inside
 from robust_atp.errors import UserError
 from robust_atp.pruning import keep_indices
 
@@ -323,3 +323,13 @@ def test_impossible_cuts_are_refused(tiny_backbone, whole, cuts):
         UserError, match=r"cuts inside a decoder of 3 layers must be ascending and within 1\.\.2"
     ):
         tiny_backbone.answer(whole, ASKED, [dropping(cuts)] * 6)
+
+
+@pytest.mark.parametrize(("window", "can"), [(None, True), (64, False)])
+def test_decoders_with_sliding_windows_are_left_alone(window, can):
+    """The engine shows every layer all that came before, whatever the configuration says."""
+    config = MistralConfig(
+        hidden_size=32, intermediate_size=64, num_attention_heads=4, num_key_value_heads=2, vocab_size=40,
+        num_hidden_layers=2, sliding_window=window,
+    )  # fmt: skip
+    assert can_drop_inside(config) == can
