@@ -117,3 +117,22 @@ def test_what_was_not_run_is_listed_and_not_judged(found):
     assert lost.wanted == "points lost below 1.0 points"
     assert lost.findings[0].estimate == "+5.0 points"
     assert lost.findings[0].counts == "n = 800 on 200 images"
+
+
+def test_stability_for_want_of_anything_to_lose_is_remarked_on():
+    """An arm at 20 % that stays at 20 % loses less than one at 75 %, and is right no more often for it."""
+    truth = Truth(
+        clean={"none": 0.75, "random": 0.65, "atp": 0.20},
+        extra={("atp", "fog"): 0.0},
+        half_gap={"phantom": 0.0},
+    )
+    frame = synthetic_records(truth, images=200).to_pandas()
+    gentle = (frame["pruner"] == "atp") & (frame["severity"] > 0)
+    # Half the drop of the others, of less than a third of the accuracy.
+    thresholds = frame[gentle].groupby(["intervention", "severity"])["score"].rank(method="first", pct=True)
+    lost = frame[gentle]["intervention"].map(truth.drop_per_severity) * frame[gentle]["severity"] / 2
+    frame.loc[gentle, "score"] = (thresholds > 1 - (0.20 - lost)).astype(float)
+    row = of(check_claims(frame), "excess drop")
+    assert row["value"] < 0
+    assert row["verdict"] == HOLDS
+    assert row["note"].endswith("keeps no larger share of its clean accuracy")

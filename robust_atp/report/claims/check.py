@@ -9,6 +9,7 @@ from robust_atp.query import ARM, POPULATION, Records
 from robust_atp.report.claims.literature import LITERATURE, Claim
 from robust_atp.report.claims.measures import MEASURES
 from robust_atp.report.cost import cost
+from robust_atp.report.excess import retention_gap
 
 HOLDS, FAILS, OPEN, UNMEASURED = "holds", "does not hold", "inconclusive", "not measured"
 
@@ -32,6 +33,10 @@ def check_claims(records: Records) -> pd.DataFrame:
     shares = cost(records)
     shares = shares.assign(tokens=shares["tokens_mean"] / shares["tokens_total"])
     tables = {claim.measure: MEASURES[claim.measure](records) for claim in LITERATURE}
+    gaps = retention_gap(records).rename(columns={"value": "retention_gap"})[
+        [*POPULATION, *ARM, "retention_gap"]
+    ]
+    tables["excess drop"] = tables["excess drop"].merge(gaps, on=[*POPULATION, *ARM], how="left")
     rows = [row for claim in LITERATURE for row in _tested(claim, tables[claim.measure], shares)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -57,8 +62,12 @@ def _verdict(claim: Claim, row: dict) -> dict[str, str]:
         notes.append("wall time of one run on this machine: no interval, so no verdict")
         return {"verdict": OPEN, "note": "; ".join(notes)}
     word = _word(claim, row["lo"], row["hi"])
+    if word == HOLDS and row.get("retention_gap", -1.0) >= 0:
+        notes.append(
+            "on this scale only: it had less to lose, and keeps no larger share of its clean accuracy"
+        )
     if word == OPEN:
-        notes.append(f"detectable: {row['detectable']:.3g}")
+        notes.append(f"detectable: {100 * row['detectable']:.1f} points")
     return {"verdict": word, "note": "; ".join(notes)}
 
 

@@ -78,5 +78,5 @@ def _amount(measure: str, value: float) -> str:
     if measure in _RATIOS:
         return f"{value:.2f}×"
     if measure in _SHARES:
-        return f"{100 * value:.1f} %"
+        return f"{100 * value:.1f} %".replace("-", "−")
     return f"{100 * value:+.1f} points".replace("-", "−").replace("+0.0", "0.0")
