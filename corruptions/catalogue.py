@@ -25,5 +25,7 @@ EXTRA = {
     "spatter": "weather",
     "saturate": "digital",
 }
-BUILT_IN = COMMON | EXTRA
+# Beyond ImageNet-C: groups by the name of their family.
+MORE: dict[str, dict[str, str]] = {}
+BUILT_IN = COMMON | EXTRA | {name: module for group in MORE.values() for name, module in group.items()}
 FAMILIES = tuple(dict.fromkeys(COMMON.values()))

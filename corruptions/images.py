@@ -1,7 +1,7 @@
 """Images on their way in and out: one canonical form inside, the caller's kind outside."""
 
 import warnings
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,6 @@ from PIL import Image
 from corruptions.errors import ConversionWarning, CorruptionError
 
 RGB: TypeAlias = NDArray[np.uint8]  # [H, W, 3]
-ImageKind = TypeVar("ImageKind", RGB, Image.Image)
 
 # Below this the severity tables, which were tuned at 224 px, leave nothing of the image.
 MIN_SIDE = 32
@@ -37,7 +36,17 @@ def to_rgb(image: Any) -> RGB:
     return pixels
 
 
-def like(pixels: RGB, original: ImageKind) -> ImageKind:
+def to_mask(mask: Any, image: RGB) -> NDArray[np.bool_]:
+    """Return ``mask`` as a read-only array [H, W] of the size of ``image``, or say what is wrong with it."""
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != image.shape[:2]:
+        got = f"{mask.dtype} {list(mask.shape)}" if isinstance(mask, np.ndarray) else type(mask).__name__
+        raise CorruptionError(f"mask must be a bool array {list(image.shape[:2])}, got {got}")
+    mask = mask.view()
+    mask.setflags(write=False)
+    return mask
+
+
+def like(pixels: RGB, original: Any) -> RGB | Image.Image:
     """Return ``pixels`` as the kind that ``original`` is: PIL image or array."""
     return Image.fromarray(pixels) if isinstance(original, Image.Image) else pixels
 
@@ -51,6 +60,11 @@ def to_bytes(intensity: NDArray[np.floating[Any]]) -> RGB:
     scaled = np.clip(intensity, 0, 1)
     scaled *= 255
     return scaled.astype(np.uint8)
+
+
+def levels_to_bytes(levels: NDArray[np.float32]) -> RGB:
+    """Map grey levels to uint8 like ``to_bytes``: clipped to 0..255, in place, and truncated."""
+    return np.clip(levels, 0, 255, out=levels).astype(np.uint8)
 
 
 def _from_pil(image: Image.Image) -> RGB:
@@ -87,5 +101,5 @@ def _from_array(image: Any) -> RGB:
 
 
 def _announce(mode: str) -> None:
-    # Four frames up is the line that called corrupt().
-    warnings.warn(f"image of mode {mode} converted to RGB", ConversionWarning, stacklevel=5)
+    # Five frames up is the line that called corrupt() or ladder().
+    warnings.warn(f"image of mode {mode} converted to RGB", ConversionWarning, stacklevel=6)
