@@ -79,10 +79,9 @@ def jpeg_compression(image: RGB, *, quality: int) -> RGB:
     severity={"scale": [0.3, 0.1, 2, 5, 20], "offset": [0, 0, 0, 0.1, 0.2]},
     shared=rgb_to_hsv,
 )
-def saturate(image: RGB, *, shared: tuple[Plane, Plane, Plane], scale: float, offset: float) -> RGB:
+def saturate(image: RGB, *, shared: Plane, scale: float, offset: float) -> RGB:
     """Saturation of HSV times ``scale`` plus ``offset``: 1 and 2 desaturate, 3 to 5 oversaturate.
 
     Grey has hue 0, so the offsets of severity 4 and 5 turn grey pixels red, as in ImageNet-C.
     """
-    hue, saturation, value = shared
-    return hsv_to_rgb(hue, np.clip(saturation * scale + offset, 0, 1), value)
+    return hsv_to_rgb(shared, scale, offset)

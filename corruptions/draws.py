@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from corruptions.images import bands
+
 LEVELS = 1 << 16
 
 
@@ -23,14 +25,19 @@ def words(rng: np.random.RandomState, *shape: int) -> NDArray[np.uint16]:
 def uniform(rng: np.random.RandomState, *shape: int) -> NDArray[np.float32]:
     """Return values of (−1, 1), uniform on the 65,536 midpoints of equal intervals."""
     values = words(rng, *shape).astype(np.float32)
-    values *= np.float32(2 / LEVELS)
-    values += np.float32(1 / LEVELS - 1)
+    for rows in bands(values):
+        values[rows] *= np.float32(2 / LEVELS)
+        values[rows] += np.float32(1 / LEVELS - 1)
     return values
 
 
 def normal(rng: np.random.RandomState, *shape: int) -> NDArray[np.float32]:
     """Return standard normal values: the quantile at the middle of each interval, so |z| <= 4.33."""
-    return _normal_quantiles().take(words(rng, *shape))
+    drawn, quantiles = words(rng, *shape), _normal_quantiles()
+    values = np.empty(shape, np.float32)
+    for rows in bands(values):
+        values[rows] = quantiles.take(drawn[rows])
+    return values
 
 
 @lru_cache(maxsize=1)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import pdtr
 
 from corruptions.draws import LEVELS, normal, words
-from corruptions.images import RGB, levels_to_bytes
+from corruptions.images import RGB, bands, levels_to_bytes
 from corruptions.registry import register
 
 COUNTS = 1 << 12  # quantiles of a photon count; the table of all 256 grey levels then stays in the cache
@@ -32,9 +32,12 @@ def word_field(image: RGB, rng: np.random.RandomState) -> NDArray[np.uint16]:
 )
 def gaussian_noise(image: RGB, *, shared: NDArray[np.float32], sigma: float) -> RGB:
     """Additive sensor noise: x + N(0, sigma²) per channel, x in [0, 1]."""
-    levels = shared * np.float32(255 * sigma)
-    levels += image
-    return levels_to_bytes(levels)
+    noisy = np.empty_like(image)
+    for rows in bands(image):
+        levels = shared[rows] * np.float32(255 * sigma)
+        levels += image[rows]
+        noisy[rows] = levels_to_bytes(levels)
+    return noisy
 
 
 @register(
@@ -42,10 +45,13 @@ def gaussian_noise(image: RGB, *, shared: NDArray[np.float32], sigma: float) -> 
 )
 def shot_noise(image: RGB, *, shared: NDArray[np.uint16], photons: float) -> RGB:
     """Photon counting: Poisson(x · photons) / photons, where ``photons`` is the mean count at full white."""
-    index = image.astype(np.uint32)
-    index *= COUNTS
-    index += shared >> 4
-    return photon_levels(photons).take(index)
+    table, noisy = photon_levels(photons), np.empty_like(image)
+    for rows in bands(image):
+        index = image[rows].astype(np.intp)
+        index *= COUNTS
+        index += shared[rows] >> 4
+        noisy[rows] = table.take(index)
+    return noisy
 
 
 @lru_cache(maxsize=8)
@@ -88,7 +94,10 @@ def impulse_noise(image: RGB, *, shared: NDArray[np.uint16], amount: float) -> R
 )
 def speckle_noise(image: RGB, *, shared: NDArray[np.float32], sigma: float) -> RGB:
     """Multiplicative noise: x + x · N(0, sigma²), which leaves black untouched."""
-    levels = shared * np.float32(sigma)
-    levels += 1
-    levels *= image
-    return levels_to_bytes(levels)
+    noisy = np.empty_like(image)
+    for rows in bands(image):
+        levels = shared[rows] * np.float32(sigma)
+        levels += 1
+        levels *= image[rows]
+        noisy[rows] = levels_to_bytes(levels)
+    return noisy

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from corruptions.draws import normal
 from corruptions.filters import Levels, line_kernel, sparse_filter, zoomed
-from corruptions.images import RGB, levels_to_bytes, to_bytes
+from corruptions.images import RGB, levels_to_bytes, lookup_pairs, to_bytes
 from corruptions.plasma import Wobble, plasma, plasma_draws
 from corruptions.registry import register
 from corruptions.textures import FROST, frost_photo, frost_photo_resized
@@ -90,12 +90,12 @@ def frost_crop(image: RGB, rng: np.random.RandomState) -> RGB:
 )
 def frost(image: RGB, *, shared: RGB, image_weight: float, frost_weight: float) -> RGB:
     """Ice on the lens: a weighted sum of the image and a random crop of a photograph of frost."""
-    return _weighted_sums(image_weight, frost_weight).take(image.astype(np.uint16) << 8 | shared)
+    return lookup_pairs(_weighted_sums(image_weight, frost_weight), image, shared)
 
 
 @lru_cache(maxsize=8)
 def _weighted_sums(image_weight: float, frost_weight: float) -> RGB:
-    """Return [256 · 256]: all sums of two levels at once, exact and cheaper than arithmetic on every pixel."""
+    """Return [256 · 256]: all sums of two levels, exact and cheaper than arithmetic on every pixel."""
     levels = np.arange(256)
     sums = np.clip(image_weight * levels[:, np.newaxis] + frost_weight * levels, 0, 255)
     return sums.astype(np.uint8).ravel()
@@ -130,7 +130,7 @@ def brightness(image: RGB, *, lift: float) -> RGB:
     """More light: V of HSV plus ``lift``, clipped at 1; hue and saturation are kept, black turns grey."""
     red, green, blue = cv2.split(image)
     value = cv2.max(cv2.max(red, green), blue)  # 30 times as fast as image.max(axis=2)
-    return _lifted(lift).take(cv2.merge([value, value, value]).astype(np.uint16) << 8 | image)
+    return lookup_pairs(_lifted(lift), np.asarray(cv2.merge([value, value, value]), np.uint8), image)
 
 
 @lru_cache(maxsize=8)

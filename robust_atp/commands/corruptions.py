@@ -48,7 +48,8 @@ def _check(arguments: argparse.Namespace) -> int:
 
     verdicts = check(arguments.name)
     for verdict in verdicts:
-        print(f"{'ok  ' if verdict.passed else 'FAIL'}  {verdict.rule}")
-        if not verdict.passed:
+        word = "FAIL" if not verdict.passed else "note" if verdict.problem else "ok  "
+        print(f"{word}  {verdict.rule}")
+        if verdict.problem:
             print(f"      {verdict.problem}")
     return int(not all(verdict.passed for verdict in verdicts))

@@ -177,5 +177,5 @@ def test_a_result_of_the_wrong_kind_is_refused(noise_image, result, message):
 
 def test_the_public_surface_is_small():
     assert set(corruptions.__all__) == {
-        "ConversionWarning", "Corruption", "CorruptionError", "corrupt", "names", "register",
+        "ConversionWarning", "Corruption", "CorruptionError", "corrupt", "ladder", "names", "register",
     }  # fmt: skip

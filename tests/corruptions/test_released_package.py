@@ -1,9 +1,8 @@
 """Equality with the released package, which is loaded behind the stand-ins of ``corruption_oracle``.
 
-Both sides get the same draws, so the random types are compared pixel by pixel like the others: types that draw from
-``rng`` themselves get the released package's random state, those that draw ahead (``shared``) get what that package
-draws. Two types draw something else than it does, and are compared by their distributions alone, like the fields of
-all others: ``test_distributions``.
+Both sides get the same draws (``released_draws``), so the random types are compared pixel by pixel like the others.
+Two types draw something else than the released package does. They are compared by their distributions, and so are the
+streams of all others: ``test_distributions``.
 """
 
 import warnings
@@ -12,54 +11,21 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
-from corruption_oracle import released
 from scipy.stats import ks_2samp
 
 from corruptions import corrupt, names
-from corruptions.images import to_rgb
 from corruptions.registry import find
+from tests.corruptions import released_draws
+from tests.corruptions.corruption_oracle import released
+from tests.corruptions.released_draws import OWN_DRAWS, plane
 
 # Single precision or a table instead of the released double arithmetic; all others are equal to the last bit.
 EXACT = {"contrast", "frost", "glass_blur", "jpeg_compression", "pixelate", "saturate"}
-OWN_DRAWS = {"impulse_noise", "shot_noise"}
 SAME_DRAWS = [name for name in names("all") if name not in OWN_DRAWS]
 
 
-def plane(image, rng):
-    return rng.normal(size=image.shape[:2]).astype(np.float32)
-
-
-def squares(image, rng):
-    sizes = [1 << level for level in range((max(image.shape[:2]) - 1).bit_length())]
-    return [tuple(rng.uniform(-1, 1, (n, n)).astype(np.float32) for _ in range(3)) for n in sizes]
-
-
-# What the released package draws, in its order, in our units.
-RELEASED_DRAWS = {
-    "gaussian_noise": lambda image, rng: rng.normal(size=image.shape).astype(np.float32),
-    "speckle_noise": lambda image, rng: rng.normal(size=image.shape).astype(np.float32),
-    "spatter": plane,
-    "snow": lambda image, rng: (plane(image, rng), rng.uniform(-135, -45)),
-    "fog": squares,
-    "elastic_transform": lambda image, rng: [
-        rng.uniform(-1, 1, image.shape[:2]).astype(np.float32) for _ in "xy"
-    ],
-    "frost": lambda image, rng: find("frost").shared(image, rng),
-    "saturate": lambda image, rng: find("saturate").shared(image),
-}
-
-
 def both(image, name, severity, key=3):
-    corruption = find(name)
-    parameters = corruption.parameters(severity)
-    rng = np.random.RandomState(np.random.Philox(key=key))
-    image = to_rgb(image)
-    if corruption.shared is not None:
-        parameters["shared"] = RELEASED_DRAWS[name](image, rng)
-    elif corruption.random:
-        parameters["rng"] = rng
-    ours = corruption.apply(image, **parameters)
-    theirs = released(image, name, severity, np.random.RandomState(np.random.Philox(key=key)))
+    ours, theirs = released_draws.both(image, name, severity, key)
     return ours.astype(int), theirs.astype(int)
 
 
