@@ -46,7 +46,7 @@ def prompt_batch(
             number[beginning] = len(prefixes)
             prefixes.append(_prefix(embed, prompts[q].before, kept.features[q], image))
         prefix_of.append(number[beginning])
-        length = kept.total if kept.position_policy == "original" else len(image)
+        length = kept.totals[q] if kept.position_policy == "original" else len(image)
         suffixes.append(_text(embed, prompts[q].after, len(prompts[q].before) + length))
     return PromptBatch(prefixes, prefix_of, suffixes)
 
@@ -79,7 +79,8 @@ def distinct_prompts(kept: KeptTokens, questions: Sequence[str]) -> tuple[KeptTo
             first.append(q)
         prompt_of.append(prompt)
     features, indices = [kept.features[q] for q in first], [kept.indices[q] for q in first]
-    distinct = KeptTokens(features, indices, kept.total, kept.position_policy)
+    totals = [kept.totals[q] for q in first]
+    distinct = KeptTokens(features, indices, totals, kept.position_policy)
     return distinct, [questions[q] for q in first], prompt_of
 
 

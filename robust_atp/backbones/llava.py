@@ -110,7 +110,9 @@ class Llava:
         return DecoderShape.of(self._decoder)
 
     @torch.inference_mode()
-    def encode(self, images: Sequence[np.ndarray], signals: frozenset[str] = frozenset()) -> VisionTokens:
+    def encode(
+        self, images: Sequence[np.ndarray], signals: frozenset[str] = frozenset()
+    ) -> list[VisionTokens]:
         """Run preprocessing, vision tower and projector on B uint8 RGB images of any size."""
         unknown = sorted(signals - self.provides)
         if unknown:
@@ -132,7 +134,12 @@ class Llava:
             captured["joint_patches"] = self._joint_space.embed_patches(normed)
         if "tower_features" in signals:
             captured |= inputs
-        return VisionTokens(torch.stack(list(output.pooler_output)), self._grid, captured, self._project)
+        return [
+            VisionTokens(
+                features, self._grid, {name: signal[row] for name, signal in captured.items()}, self._project
+            )
+            for row, features in enumerate(output.pooler_output)
+        ]
 
     @torch.inference_mode()
     def embed_questions(self, questions: Sequence[str]) -> Tensor:

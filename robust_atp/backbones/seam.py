@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class VisionTokens:
-    """Visual tokens of B images, computed once for all arms and questions.
+    """Visual tokens of one image, computed once for all arms and questions. N may differ between images.
 
     ``features`` are ready for the language model (already projected). ``signals`` holds what pruners asked
     for, by name:
 
     ========================================  ============  ================================================
-    ``cls_attention:<layer>``                 [B, H, N]     softmax attention of the CLS query to each patch
-    ``single_head_cls_attention:<layer>``     [B, 1, N]     the same with all heads taken for one wide head
-    ``received_attention:<layer>``            [B, H, N]     attention each patch receives, mean over queries
-    ``keys:<layer>``                          [B, H, N, d]  attention keys of the patches
-    ``tower_features``                        [B, N, C]     what is projected: the vision tower's output
-    ``joint_patches``                         [B, N, J]     patches in CLIP's joint space, unit length
+    ``cls_attention:<layer>``                 [H, N]        softmax attention of the CLS query to each patch
+    ``single_head_cls_attention:<layer>``     [1, N]        the same with all heads taken for one wide head
+    ``received_attention:<layer>``            [H, N]        attention each patch receives, mean over queries
+    ``keys:<layer>``                          [H, N, d]     attention keys of the patches
+    ``tower_features``                        [N, C]        what is projected: the vision tower's output
+    ``joint_patches``                         [N, J]        patches in CLIP's joint space, unit length
     ========================================  ============  ================================================
 
     ``<layer>`` is ``projected`` (the layer whose output is projected), ``last``, or a fraction of the depth
@@ -33,7 +33,7 @@ class VisionTokens:
     of them, to ``features``; whoever provides the one provides the other.
     """
 
-    features: Tensor  # [B, N, D]
+    features: Tensor  # [N, D]
     grid: tuple[int, int]  # rows, columns; rows * columns == N
     signals: Mapping[str, Tensor] = field(default_factory=dict)
     project: Callable[[Tensor], Tensor] | None = None  # [..., C] -> [..., D]
@@ -48,7 +48,7 @@ class KeptTokens:
 
     features: Sequence[Tensor]  # Q × [K_q, D], in raster order
     indices: Sequence[Tensor]  # Q × [K_q], ascending positions on the grid
-    total: int  # N, tokens before pruning
+    totals: Sequence[int]  # Q × N, tokens before pruning
     position_policy: str  # "original" | "compacted"
 
 
@@ -65,6 +65,8 @@ class Answer:
     """Grid positions kept after each cut inside the decoder, ascending, without merged tokens."""
     tokens_per_layer: tuple[int, ...] = ()
     """Visual tokens that each layer processed, merged ones included; empty if none was dropped on the way."""
+    tokens_llm: int | None = None
+    """Visual tokens that entered the decoder; None: those that were kept. A resampler makes the two differ."""
 
 
 class Backbone(Protocol):
@@ -89,7 +91,7 @@ class Backbone(Protocol):
     def has_text_tower(self) -> bool:
         """Whether ``embed_questions`` can be called."""
 
-    def encode(self, images: Sequence[np.ndarray], signals: frozenset[str]) -> VisionTokens:
+    def encode(self, images: Sequence[np.ndarray], signals: frozenset[str]) -> list[VisionTokens]:
         """Run preprocessing, vision tower and projector on B uint8 RGB images of any size."""
 
     def embed_questions(self, questions: Sequence[str]) -> Tensor:

@@ -89,6 +89,6 @@ def _profiles(backbone: "Backbone", study: "Study", limit: int) -> Iterator["np.
     for start in range(0, len(chosen), _IMAGES_AT_ONCE):
         batch = chosen[start : start + _IMAGES_AT_ONCE]
         tokens = backbone.encode([dataset.image(example.image_id) for dataset, example in batch], frozenset())
-        kept = keep_indices(tokens, [range(tokens.features.shape[1])] * len(batch), "original")
+        kept = keep_indices(tokens, [range(len(image.features)) for image in tokens], "original")
         for profile in backbone.text_to_vision(kept, [example.question for _, example in batch]):
             yield profile.cpu().numpy()

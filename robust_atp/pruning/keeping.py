@@ -9,7 +9,7 @@ from robust_atp.backbones.seam import KeptTokens, VisionTokens
 
 
 def keep_indices(
-    tokens: VisionTokens,
+    tokens: Sequence[VisionTokens],
     indices: Sequence[Tensor | Sequence[int]],
     position_policy: str = "compacted",
     image_of: Sequence[int] | None = None,
@@ -20,14 +20,15 @@ def keep_indices(
     ``ValueError`` if they are empty, repeated or off the grid. The same object given for several questions
     of an image is gathered once and shared, which lets a backbone share their prefill.
     """
-    total = tokens.features.shape[1]
     images = range(len(indices)) if image_of is None else image_of
     shared: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
     features, kept = [], []
     for image, chosen in zip(images, indices, strict=True):
         key = (image, id(chosen))
         if key not in shared:
-            positions = torch.as_tensor(chosen, device=tokens.features.device).unique()  # ascending
+            available = tokens[image].features  # [N, D]
+            total = len(available)
+            positions = torch.as_tensor(chosen, device=available.device).unique()  # ascending
             if (
                 not len(positions)
                 or len(positions) != len(chosen)
@@ -37,7 +38,8 @@ def keep_indices(
                 raise ValueError(
                     f"kept indices must be distinct and within 0..{total - 1}, at least one; got {chosen}"
                 )
-            shared[key] = tokens.features[image, positions], positions
+            shared[key] = available[positions], positions
         features.append(shared[key][0])
         kept.append(shared[key][1])
-    return KeptTokens(features, kept, total, position_policy)
+    totals = [len(tokens[image].features) for image in images]
+    return KeptTokens(features, kept, totals, position_policy)

@@ -71,31 +71,31 @@ class Method:
 
     def prune(
         self,
-        tokens: VisionTokens,
+        tokens: Sequence[VisionTokens],
         image_of: Sequence[int],
         text: Tensor | None,
-        keep: float,
+        keep: float | Sequence[float],
         seed: int,
         keys: Sequence[str],
     ) -> KeptTokens:
-        """Prune for Q questions: ``image_of[q]`` is the row of ``tokens``, ``text`` the embeddings [Q, J].
+        """Prune for Q questions: ``image_of[q]`` is the number of its image, ``text`` the embeddings [Q, J].
 
-        ``keep`` in (0, 1] is the nominal share of tokens; ``keys[q]`` with ``seed`` decides all randomness.
-        Questions that must get the same tokens (same image, and same key or text where these matter) share
-        one selection.
+        ``keep`` in (0, 1] is the nominal share of tokens, one for all images or one for each; ``keys[q]`` with
+        ``seed`` decides all randomness. Questions that must get the same tokens (same image, and same key or
+        text where these matter) share one selection.
         """
-        if not 0 < keep <= 1:
-            raise UserError(f"keep must be in (0, 1]; got {keep:g}, nearest valid: {1 if keep > 1 else 0.01}")
+        keeps = _of_each(keep, len(tokens))
         reduced: dict[tuple, tuple[Tensor, Tensor]] = {}
         results = []
         for question, (image, key) in enumerate(zip(image_of, keys, strict=True)):
             same = (image, key if self.score.needs_key else None, question if self.needs_text else None)
             if same not in reduced:
                 query = text[question] if self.needs_text and text is not None else None
-                reduced[same] = self._reduce(self._sample(tokens, image, query, seed, key), keep)
+                reduced[same] = self._reduce(self._sample(tokens, image, query, seed, key), keeps[image])
             results.append(reduced[same])
         features, indices = [list(part) for part in zip(*results, strict=True)] or ([], [])
-        return KeptTokens(features, indices, tokens.features.shape[1], self.position_policy)
+        totals = [len(tokens[image].features) for image in image_of]
+        return KeptTokens(features, indices, totals, self.position_policy)
 
     def dropping(self, keep: float, total: int, layers: int) -> Dropping | None:
         """What becomes of ``total`` visual tokens inside a decoder at nominal budget ``keep``; None: nothing."""
@@ -104,32 +104,42 @@ class Method:
         return self.inside.dropping(self.inside.counts(keep, total, layers), self.position_policy)
 
     def droppings(
-        self, tokens: VisionTokens, image_of: Sequence[int], keep: float, layers: int
+        self,
+        tokens: Sequence[VisionTokens],
+        image_of: Sequence[int],
+        keep: float | Sequence[float],
+        layers: int,
     ) -> list[Dropping] | None:
         """``dropping`` for each of Q questions; where the budget depends on the image, so do the cuts."""
         if self.inside is None:
             return None
+        keeps = _of_each(keep, len(tokens))
         of_image = {
-            image: self.dropping(self._nominal(tokens, image, keep), tokens.features.shape[1], layers)
+            image: self.dropping(
+                self._nominal(tokens, image, keeps[image]), len(tokens[image].features), layers
+            )
             for image in set(image_of)
         }
         return [way for image in image_of if (way := of_image[image]) is not None]
 
-    def _nominal(self, tokens: VisionTokens, image: int, keep: float) -> float:
+    def _nominal(self, tokens: Sequence[VisionTokens], image: int, keep: float) -> float:
         budget = None if self.inside is None else self.inside.budget
         if budget is None:
             return keep
         sample = self._sample(tokens, image, None, 0, "")
         return budget(self.score(sample), keep, sample) / sample.total
 
-    def _sample(self, tokens: VisionTokens, image: int, query: Tensor | None, seed: int, key: str) -> Sample:
-        signals = {name: tokens.signals[name][image] for name in sorted(self.needs)}
-        features = tokens.features[image]
+    def _sample(
+        self, tokens: Sequence[VisionTokens], image: int, query: Tensor | None, seed: int, key: str
+    ) -> Sample:
+        own = tokens[image]
+        signals = {name: own.signals[name] for name in sorted(self.needs)}
+        features = own.features
         for name, values in {"features": features, **signals, "question": query}.items():
             # A nan would not always reach the scores: distances and merged tokens hide it.
             if values is not None and not values.isfinite().all():
                 raise ValueError(f"{name} of image {image}: nan or infinite values, the model is broken")
-        return Sample(tokens.grid, signals, query, seed, key, features, tokens.project)
+        return Sample(own.grid, signals, query, seed, key, features, own.project)
 
     def _reduce(self, sample: Sample, keep: float) -> tuple[Tensor, Tensor]:
         """Features [K, D] and ascending positions [K] of what survives."""
@@ -139,3 +149,12 @@ class Method:
         if self.merging is None or len(indices) == sample.total:
             return sample.features[indices], indices
         return self.merging(scores, indices, sample), indices
+
+
+def _of_each(keep: float | Sequence[float], images: int) -> Sequence[float]:
+    keeps = [keep] * images if isinstance(keep, int | float) else keep
+    for value in keeps:
+        if not 0 < value <= 1:
+            nearest = 1 if value > 1 else 0.01
+            raise UserError(f"keep must be in (0, 1]; got {value:g}, nearest valid: {nearest}")
+    return keeps

@@ -49,7 +49,7 @@ def table(
     metric: str,
     shard: Shard,
     pixels: Sequence[np.ndarray],
-    grid: tuple[int, int],
+    grids: Sequence[tuple[int, int]],
     results: Sequence[ArmResult],
     seconds_encode: float,
 ) -> pa.Table:
@@ -65,11 +65,13 @@ def table(
         "intervention": find(what.name).name if what.severity else what.name,
         "severity": what.severity,
         "noise_seed": what.noise_seed,
-        "grid": f"{grid[0]}x{grid[1]}",
     }
     hashes = [pixel_hash(image) for image in pixels]
     objects = [None if patches is None else pack(patches) for patches in shard.object_patches]
-    of_image = [{"image_hash": hashes[row], "object_patches": objects[row]} for row in range(len(pixels))]
+    of_image = [
+        {"image_hash": hashed, "object_patches": patches, "grid": f"{rows}x{columns}"}
+        for hashed, patches, (rows, columns) in zip(hashes, objects, grids, strict=True)
+    ]
     asked_about = Counter(shard.image_of)
     rows = []
     for result in results:
@@ -101,18 +103,21 @@ def _question(example: Example) -> dict[str, Any]:
 def _arm_rows(result: ArmResult, shard: Shard, metric: str) -> Iterator[dict[str, Any]]:
     kept, score = result.kept, METRICS[metric]
     name = label(result.arm.pruner, result.arm.options)
-    for example, indices, answer in zip(shard.examples, kept.indices, result.answers, strict=True):
+    for example, indices, total, answer in zip(
+        shard.examples, kept.indices, kept.totals, result.answers, strict=True
+    ):
         cuts = [np.array(cut, dtype=np.int64) for cut in answer.cuts]
-        if len(indices) < kept.total or not cuts:
+        if len(indices) < total or not cuts:
             cuts.insert(0, indices.cpu().numpy())
+        entered = len(indices) if answer.tokens_llm is None else answer.tokens_llm
         yield {
             "pruner": name,
             "keep": result.arm.keep,
             "position_policy": kept.position_policy,
-            "tokens_total": kept.total,
-            "tokens_llm": len(indices),
-            "tokens_mean": float(np.mean(answer.tokens_per_layer or len(indices))),
-            "kept": [pack(np.isin(np.arange(kept.total), cut)) for cut in cuts],
+            "tokens_total": total,
+            "tokens_llm": entered,
+            "tokens_mean": float(np.mean(answer.tokens_per_layer or entered)),
+            "kept": [pack(np.isin(np.arange(total), cut)) for cut in cuts],
             "prediction": answer.text,
             "score": score(answer.text, example.answers),
             "first_token_logprob": answer.first_token_logprob,

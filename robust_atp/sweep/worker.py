@@ -61,7 +61,7 @@ class Worker:
         start = perf_counter()
         images = [self._intervene(unit, *pair) for pair in zip(unit.images, shard.images, strict=True)]
         tokens = self._backbone.encode(images, self._signals)
-        _finish(tokens.features)
+        _finish(tokens[0].features)
         seconds_encode = perf_counter() - start
         results = self._answer([self._prune(unit, shard, tokens, *arm) for arm in self._arms], shard)
         return table(
@@ -70,7 +70,7 @@ class Worker:
             metric=dataset.metric,
             shard=shard,
             pixels=images,
-            grid=tokens.grid,
+            grids=[image.grid for image in tokens],
             results=results,
             seconds_encode=seconds_encode,
         )
@@ -79,7 +79,7 @@ class Worker:
         """Compute every signal and budget once: a CLIP model that does not load is no fault of the first unit."""
         tokens = self._backbone.encode([np.zeros((64, 64, 3), np.uint8)], self._signals)
         for arm, method in self._arms:
-            self._nominal_keep(arm, method, tokens)
+            self._nominal_keeps(arm, method, tokens)
         if self._needs_text:
             self._backbone.embed_questions(["what is this"])
 
@@ -112,22 +112,26 @@ class Worker:
             image_id=image_id,
         )
 
-    def _prune(self, unit: Unit, shard: Shard, tokens: VisionTokens, arm: Arm, method: Method) -> Pruned:
+    def _prune(
+        self, unit: Unit, shard: Shard, tokens: Sequence[VisionTokens], arm: Arm, method: Method
+    ) -> Pruned:
         # Random pruning draws anew for every intervention: were it the same draw, its kept tokens would be
         # perfectly stable under corruption, and no floor for the stability of anything else.
         what = unit.intervention
         condition = f"{what.name}/{what.severity}/{what.noise_seed}"
         keys = [f"{unit.dataset}/{example.image_id}/{condition}" for example in shard.examples]
         start = perf_counter()
-        keep = self._nominal_keep(arm, method, tokens)
-        kept = method.prune(tokens, shard.image_of, shard.text, keep, self._study.seed, keys)
-        droppings = method.droppings(tokens, shard.image_of, keep, self._backbone.shape.layers)
+        keeps = self._nominal_keeps(arm, method, tokens)
+        kept = method.prune(tokens, shard.image_of, shard.text, keeps, self._study.seed, keys)
+        droppings = method.droppings(tokens, shard.image_of, keeps, self._backbone.shape.layers)
         _finish(kept.features[0])
         return Pruned(arm, kept, droppings, perf_counter() - start)
 
-    def _nominal_keep(self, arm: Arm, method: Method, tokens: VisionTokens) -> float:
-        total = tokens.features.shape[1]
-        return nominal_keep(method, arm.keep, self._study.grid.budget, total, self._backbone.shape)
+    def _nominal_keeps(self, arm: Arm, method: Method, tokens: Sequence[VisionTokens]) -> list[float]:
+        totals = [len(image.features) for image in tokens]
+        budget, shape = self._study.grid.budget, self._backbone.shape
+        keep_of = {total: nominal_keep(method, arm.keep, budget, total, shape) for total in set(totals)}
+        return [keep_of[total] for total in totals]
 
     def _answer(self, pruned: Sequence[Pruned], shard: Shard) -> list[ArmResult]:
         """Answer all questions for all arms: those that drop inside the decoder together, the others alone.
@@ -148,12 +152,14 @@ class Worker:
         # Several arms keep every token on the way in. The backbone tells equal prompts by their tensors being the
         # same objects, so all take those of the first.
         kept, count = together[0].kept, len(shard.examples)
-        features, indices = [*kept.features] * len(together), [*kept.indices] * len(together)
+        features, indices, totals = (
+            [*part] * len(together) for part in (kept.features, kept.indices, kept.totals)
+        )
         questions = [example.question for example in shard.examples] * len(together)
         ways = [way for p in together for way in p.droppings or ()]
         start = perf_counter()
         answers = self._backbone.answer(
-            replace(kept, features=features, indices=indices), questions, ways or None
+            replace(kept, features=features, indices=indices, totals=totals), questions, ways or None
         )
         seconds = (perf_counter() - start) / len(answers)
         return [
@@ -165,7 +171,9 @@ class Worker:
 def _enters_whole(pruned: Pruned) -> bool:
     """Whether all tokens enter the decoder, to be dropped inside: both position policies number them alike."""
     kept = pruned.kept
-    return pruned.droppings is not None and all(len(indices) == kept.total for indices in kept.indices)
+    return pruned.droppings is not None and all(
+        len(indices) == total for indices, total in zip(kept.indices, kept.totals, strict=True)
+    )
 
 
 def _method(arm: Arm, study: Study) -> Method:

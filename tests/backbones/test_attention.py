@@ -24,12 +24,16 @@ def eager_attentions(tiny_backbone, tiny_llava_folder):
         return eager.model.vision_tower(pixels, output_attentions=True).attentions
 
 
+def stacked(tokens):
+    return {name: torch.stack([image.signals[name] for image in tokens]) for name in tokens[0].signals}
+
+
 @pytest.mark.parametrize(
     ("layer", "index"), [("projected", 1), ("last", 2)]
 )  # three layers, layer -2 projected
 def test_signals_equal_eager_attention(tiny_backbone, eager_attentions, layer, index):
     names = frozenset({f"cls_attention:{layer}", f"received_attention:{layer}"})
-    signals = tiny_backbone.encode(photos(3), names).signals
+    signals = stacked(tiny_backbone.encode(photos(3), names))
     expected = eager_attentions[index]
     torch.testing.assert_close(signals[f"cls_attention:{layer}"], expected[:, :, 0, 1:], rtol=1e-4, atol=1e-5)
     received = expected.mean(2)[:, :, 1:]
@@ -39,7 +43,7 @@ def test_signals_equal_eager_attention(tiny_backbone, eager_attentions, layer, i
 @pytest.mark.parametrize(("layer", "index"), [("1/8", 0), ("3/8", 0), ("4/8", 1), ("7/8", 2)])
 def test_fractions_of_the_depth_name_the_layer_that_is_nearest(tiny_backbone, eager_attentions, layer, index):
     """Of three layers: 3/8 · 3 = 1.125 is the first, 4/8 · 3 = 1.5 the second, 7/8 · 3 = 2.625 the third."""
-    signals = tiny_backbone.encode(photos(3), frozenset({f"cls_attention:{layer}"})).signals
+    signals = stacked(tiny_backbone.encode(photos(3), frozenset({f"cls_attention:{layer}"})))
     expected = eager_attentions[index][:, :, 0, 1:]
     torch.testing.assert_close(signals[f"cls_attention:{layer}"], expected, rtol=1e-4, atol=1e-5)
 
@@ -52,9 +56,9 @@ def test_keys_and_wide_head_attention_come_from_the_projections_themselves(tiny_
         getattr(attention, name).register_forward_hook(lambda _, i, out, name=name: seen.update({name: out}))
         for name in ("q_proj", "k_proj")
     ]
-    signals = tiny_backbone.encode(
-        photos(3), frozenset({"keys:last", "single_head_cls_attention:last"})
-    ).signals
+    signals = stacked(
+        tiny_backbone.encode(photos(3), frozenset({"keys:last", "single_head_cls_attention:last"}))
+    )
     for hook in hooks:
         hook.remove()
     query, key = seen["q_proj"], seen["k_proj"]  # [B, 17, 32]
@@ -65,10 +69,10 @@ def test_keys_and_wide_head_attention_come_from_the_projections_themselves(tiny_
 
 
 def test_projecting_tower_features_gives_the_features(tiny_backbone):
-    tokens = tiny_backbone.encode(photos(3), frozenset({"tower_features"}))
-    again = tokens.project(tokens.signals["tower_features"])
-    torch.testing.assert_close(again, tokens.features)
-    assert not again.requires_grad
+    for image in tiny_backbone.encode(photos(3), frozenset({"tower_features"})):
+        again = image.project(image.signals["tower_features"])
+        torch.testing.assert_close(again, image.features)
+        assert not again.requires_grad
     assert not tiny_backbone._projector._forward_pre_hooks
 
 

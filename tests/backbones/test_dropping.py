@@ -181,7 +181,8 @@ def test_a_question_is_answered_alike_alone_and_beside_others_and_other_ways(tin
 
 
 def keep_indices_like(kept, features, indices):
-    return type(kept)(features, indices, kept.total, kept.position_policy)
+    totals = [kept.totals[0]] * len(indices)
+    return type(kept)(features, indices, totals, kept.position_policy)
 
 
 def test_layers_before_the_first_cut_run_once_for_all_ways(tiny_backbone, whole):

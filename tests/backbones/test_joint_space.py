@@ -43,7 +43,8 @@ def test_the_class_token_projected_like_a_patch_is_clips_image_embedding(tiny_ba
         hidden = clip.vision_model(pixels).last_hidden_state
         expected = clip.visual_projection(clip.vision_model.post_layernorm(hidden))
         torch.testing.assert_close(expected[:, 0], clip.get_image_features(pixels).pooler_output)
-    patches = tiny_backbone.encode(photos(2), frozenset({"joint_patches"})).signals["joint_patches"]
+    tokens = tiny_backbone.encode(photos(2), frozenset({"joint_patches"}))
+    patches = torch.stack([image.signals["joint_patches"] for image in tokens])
     expected = torch.nn.functional.normalize(expected[:, 1:], dim=-1)
     torch.testing.assert_close(patches, expected, rtol=1e-4, atol=1e-5)
 

@@ -30,7 +30,7 @@ def ragged(tokens, policy, seed=0):
 
 
 def row(kept, q):
-    return KeptTokens([kept.features[q]], [kept.indices[q]], kept.total, kept.position_policy)
+    return KeptTokens([kept.features[q]], [kept.indices[q]], [kept.totals[q]], kept.position_policy)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -101,7 +101,7 @@ def test_dropping_equals_masking_in_an_uncached_forward(tiny_backbone, tokens, p
 
 
 def masked_answer(backbone, tokens, kept, q, question):
-    text = TEMPLATE.replace("{question}", question).replace("<image>", "<image>" * kept.total)
+    text = TEMPLATE.replace("{question}", question).replace("<image>", "<image>" * kept.totals[q])
     ids = backbone.processor.tokenizer(text)["input_ids"]
     image = [place for place, token in enumerate(ids) if token == 4]
     seen = [p not in image or p - image[0] in kept.indices[q].tolist() for p in range(len(ids))]
@@ -109,7 +109,7 @@ def masked_answer(backbone, tokens, kept, q, question):
     while len(answer) < 4:
         visible = torch.tensor(seen + [True] * len(answer))
         embeddings = backbone.model.get_input_embeddings()(torch.tensor(ids + answer))
-        embeddings[image] = tokens.features[q]
+        embeddings[image] = tokens[q].features
         positions = (
             torch.arange(len(visible)) if kept.position_policy == "original" else visible.cumsum(0) - 1
         )
@@ -138,18 +138,18 @@ def test_questions_beyond_one_pass_are_cut_into_several(tiny_backbone, tokens, m
 
 
 def test_no_questions_no_answers(tiny_backbone):
-    assert tiny_backbone.answer(KeptTokens([], [], 16, "original"), []) == []
+    assert tiny_backbone.answer(KeptTokens([], [], [], "original"), []) == []
 
 
 def test_an_image_is_encoded_alike_alone_and_in_a_batch(tiny_backbone, images):
     batch = tiny_backbone.encode(images, tiny_backbone.provides)
-    assert batch.grid == (4, 4)
-    for number, image in enumerate(images):
-        alone = tiny_backbone.encode([image], tiny_backbone.provides)
-        torch.testing.assert_close(alone.features[0], batch.features[number], rtol=1e-4, atol=1e-4)
-        assert alone.signals.keys() == batch.signals.keys() == tiny_backbone.provides
+    for image, beside in zip(images, batch, strict=True):
+        (alone,) = tiny_backbone.encode([image], tiny_backbone.provides)
+        assert alone.grid == beside.grid == (4, 4)
+        torch.testing.assert_close(alone.features, beside.features, rtol=1e-4, atol=1e-4)
+        assert alone.signals.keys() == beside.signals.keys() == tiny_backbone.provides
         for name, signal in alone.signals.items():
-            torch.testing.assert_close(signal[0], batch.signals[name][number], rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(signal, beside.signals[name], rtol=1e-4, atol=1e-5)
 
 
 def test_a_question_may_not_hold_the_image_placeholder(tiny_backbone, tokens):

@@ -1,5 +1,7 @@
 """Visual tokens of any grid, with every signal and a projector that is not linear, without a model."""
 
+from dataclasses import replace
+
 import torch
 
 from robust_atp.backbones.seam import VisionTokens
@@ -14,7 +16,7 @@ SIGNALS = [
 
 
 def made_up(grid, seed=0, images=1):
-    """Tokens of ``images`` images and one unit-length question embedding for each."""
+    """Tokens of each of ``images`` images and one unit-length question embedding for each."""
     total = grid[0] * grid[1]
     generator = torch.Generator().manual_seed(seed)
     signals = {name: _signal(name.partition(":")[0], images, total, generator) for name in SIGNALS}
@@ -26,14 +28,20 @@ def made_up(grid, seed=0, images=1):
         return torch.tanh(tower.float() @ weight)
 
     text = _unit(torch.randn(images, JOINT, generator=generator))
-    return VisionTokens(project(signals["tower_features"]), grid, signals, project), text
+    features = project(signals["tower_features"])
+    tokens = [
+        VisionTokens(features[image], grid, {n: s[image] for n, s in signals.items()}, project)
+        for image in range(images)
+    ]
+    return tokens, text
 
 
 def with_signals(tokens, **changed):
-    """The same tokens with other signals; ``__`` stands for the colon, features under their own name."""
-    features = changed.pop("features", tokens.features)
+    """The one image's tokens with other signals; ``__`` stands for the colon, features under their own name."""
+    (image,) = tokens
+    features = changed.pop("features", image.features)
     new = {name.replace("__", ":"): value for name, value in changed.items()}
-    return VisionTokens(features, tokens.grid, {**tokens.signals, **new}, tokens.project)
+    return [replace(image, features=features, signals={**image.signals, **new})]
 
 
 def _signal(kind, images, total, generator):

@@ -6,8 +6,8 @@ import torch
 
 
 def head_mean(signal):
-    """Mean over heads of the first image's signal, as a list over tokens."""
-    heads = signal[0].double().tolist()
+    """Mean over heads of a signal, as a list over tokens."""
+    heads = signal.double().tolist()
     return [sum(head[i] for head in heads) / len(heads) for i in range(len(heads[0]))]
 
 
@@ -27,16 +27,16 @@ def half_up(value):
 
 
 def rows(matrix):
-    return matrix[0].double().tolist()
+    return matrix.double().tolist()
 
 
 def mean_keys(tokens, layer):
-    keys = tokens.signals[f"keys:{layer}"][0].double()
+    keys = tokens.signals[f"keys:{layer}"].double()
     return keys.mean(0).tolist()
 
 
 def wide_keys(tokens, layer):
-    keys = tokens.signals[f"keys:{layer}"][0].double()  # [H, N, d]
+    keys = tokens.signals[f"keys:{layer}"].double()  # [H, N, d]
     return [[x for head in keys for x in head[i].tolist()] for i in range(keys.shape[1])]
 
 

@@ -12,15 +12,16 @@ from robust_atp.pruning import build_pruner
 
 def sample(seed, tokens=12, heads=3, joint=5):
     generator = torch.Generator().manual_seed(seed)
-    patches = torch.randn(1, tokens, joint, generator=generator)
+    patches = torch.randn(tokens, joint, generator=generator)
     attention = {
-        f"{kind}:{layer}": torch.rand(1, heads, tokens, generator=generator)
+        f"{kind}:{layer}": torch.rand(heads, tokens, generator=generator)
         for kind in ("cls_attention", "received_attention")
         for layer in ("projected", "last")
     }
     signals = attention | {"joint_patches": torch.nn.functional.normalize(patches, dim=-1)}
     text = torch.nn.functional.normalize(torch.randn(1, joint, generator=generator), dim=-1)
-    return VisionTokens(torch.randn(1, tokens, 4, generator=generator), (3, tokens // 3), signals), text
+    features = torch.randn(tokens, 4, generator=generator)
+    return [VisionTokens(features, (3, tokens // 3), signals)], text
 
 
 def naive_minmax(values):
@@ -35,9 +36,9 @@ def naive_zscore(values):
 
 
 def naive_scores(tokens, text, alpha, kind, layer, sign, normalise):
-    attention = tokens.signals[f"{kind}:{layer}"][0].tolist()
+    attention = tokens[0].signals[f"{kind}:{layer}"].tolist()
     intra = [sum(head[i] for head in attention) / len(attention) for i in range(len(attention[0]))]
-    patches, query = tokens.signals["joint_patches"][0].tolist(), text[0].tolist()
+    patches, query = tokens[0].signals["joint_patches"].tolist(), text[0].tolist()
     inter = [sign * sum(p * q for p, q in zip(patch, query, strict=True)) for patch in patches]
     pairs = zip(normalise(inter), normalise(intra), strict=True)
     return [alpha * x + (1 - alpha) * a for x, a in pairs]

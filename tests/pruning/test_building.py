@@ -44,7 +44,7 @@ def test_labels_show_what_differs_from_the_default():
 
 @pytest.mark.parametrize("keep", [0, -0.1, 1.1, float("nan")])
 def test_keep_outside_its_range_is_refused(keep):
-    tokens = VisionTokens(torch.zeros(1, 4, 1), (2, 2))
+    tokens = [VisionTokens(torch.zeros(4, 1), (2, 2))]
     with pytest.raises(UserError, match=r"keep must be in \(0, 1\]"):
         build_pruner("random").prune(tokens, [0], None, keep, 0, ["k"])
 

@@ -1,13 +1,13 @@
 """What every registered pruner must keep to, on a real backbone. A new pruner is picked up by itself."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from made_up import made_up
 from tiny_llava import QUESTIONS, photos
 
-from robust_atp.backbones.seam import VisionTokens
 from robust_atp.pruning import PRUNERS, build_pruner, keep_indices
 from robust_atp.pruning.budgets import FixedRatio
 from robust_atp.pruning.selection import top_k
@@ -60,16 +60,18 @@ def test_keeping_all_is_the_unpruned_model(method, tiny_backbone, tokens, text):
 def test_kept_tokens_are_ascending_and_as_many_as_asked(name, keep, tokens, text):
     method = build_pruner(name)
     kept = method.prune(tokens, IMAGE_OF, text, keep, 0, KEYS)
-    assert kept.total == 16
-    for image, chosen, features in zip(IMAGE_OF, kept.indices, kept.features, strict=True):
+    for image, chosen, features, total in zip(
+        IMAGE_OF, kept.indices, kept.features, kept.totals, strict=True
+    ):
+        assert total == 16
         if name in FIXED:
             assert len(chosen) == max(1, math.floor(keep * 16 + 0.5))
         assert (chosen.diff() > 0).all()
         assert chosen[0] >= 0
         assert chosen[-1] < 16
-        assert features.shape == (len(chosen), tokens.features.shape[2])
+        assert features.shape == (len(chosen), tokens[image].features.shape[1])
         if method.merging is None:
-            assert torch.equal(features, tokens.features[image, chosen])
+            assert torch.equal(features, tokens[image].features[chosen])
 
 
 @pytest.mark.parametrize("name", FIXED)
@@ -85,28 +87,26 @@ def test_a_fixed_budget_is_met_exactly_on_every_grid(name, grid):
         assert (chosen.diff() > 0).all()
         assert 0 <= chosen[0] <= chosen[-1] < total
         assert features.isfinite().all()
-    assert torch.equal(features, tokens.features[0])
+    assert torch.equal(features, tokens[0].features)
 
 
 def test_kept_tokens_do_not_depend_on_the_batch(method, tokens, text):
     together = method.prune(tokens, IMAGE_OF, text, 0.3, 0, KEYS)
     for q in range(0, len(ASKED), 3):
-        image = IMAGE_OF[q]
-        signals = {name: signal[image : image + 1] for name, signal in tokens.signals.items()}
-        single = VisionTokens(tokens.features[image : image + 1], tokens.grid, signals, tokens.project)
-        alone = method.prune(single, [0], text[q : q + 1], 0.3, 0, [KEYS[q]])
+        alone = method.prune([tokens[IMAGE_OF[q]]], [0], text[q : q + 1], 0.3, 0, [KEYS[q]])
         assert indices(alone) == [together.indices[q].tolist()]
         assert torch.equal(alone.features[0], together.features[q])
 
 
 def test_pruning_is_deterministic_and_leaves_its_input_and_global_randomness_alone(method, tokens, text):
-    before = {name: signal.clone() for name, signal in tokens.signals.items()}
+    before = [{name: signal.clone() for name, signal in image.signals.items()} for image in tokens]
     state = torch.random.get_rng_state()
     first = indices(method.prune(tokens, IMAGE_OF, text, 0.3, 3, KEYS))
     assert torch.equal(torch.random.get_rng_state(), state)
     torch.manual_seed(99)
     assert indices(method.prune(tokens, IMAGE_OF, text, 0.3, 3, KEYS)) == first
-    assert all(torch.equal(before[name], signal) for name, signal in tokens.signals.items())
+    for image, signals in zip(tokens, before, strict=True):
+        assert all(torch.equal(signals[name], signal) for name, signal in image.signals.items())
 
 
 def test_questions_with_the_same_tokens_share_them(method, tokens, text):
@@ -127,18 +127,19 @@ def test_pruned_answers_are_those_of_single_questions(method, tiny_backbone, tok
 def test_broken_signals_are_an_error(name, tokens, text):
     method = build_pruner(name)
     for signal in method.needs:
-        broken = {key: value.clone() for key, value in tokens.signals.items()}
-        broken[signal][2, 0, 0] = float("nan")
+        spoiled = tokens[2].signals[signal].clone()
+        spoiled[0, 0] = float("nan")
+        broken = [*tokens[:2], replace(tokens[2], signals={**tokens[2].signals, signal: spoiled})]
         with pytest.raises(ValueError, match=f"{signal} of image 2: nan or infinite"):
-            method.prune(VisionTokens(tokens.features, tokens.grid, broken), [2], text[:1], 0.3, 0, ["k"])
+            method.prune(broken, [2], text[:1], 0.3, 0, ["k"])
 
 
 @pytest.mark.parametrize("name", PRUNED)
 def test_features_that_are_not_finite_are_an_error(name, tokens, text):
     for value in (float("nan"), float("inf")):
-        features = tokens.features.clone()
-        features[2, 3, 0] = value
-        broken = VisionTokens(features, tokens.grid, tokens.signals, tokens.project)
+        features = tokens[2].features.clone()
+        features[3, 0] = value
+        broken = [*tokens[:2], replace(tokens[2], features=features)]
         build_pruner(name).prune(broken, [1], text[:1], 0.3, 0, ["k"])  # another image is none the worse
         with pytest.raises(ValueError, match="features of image 2: nan or infinite"):
             build_pruner(name).prune(broken, [2], text[:1], 0.3, 0, ["k"])
@@ -146,11 +147,10 @@ def test_features_that_are_not_finite_are_an_error(name, tokens, text):
 
 @pytest.mark.parametrize("name", PRUNED)
 def test_tokens_without_contrast_are_pruned_by_index(name, tokens, text):
-    flat = {key: torch.full_like(value, 0.25) for key, value in tokens.signals.items()}
-    features = torch.ones_like(tokens.features)
+    flat = {key: torch.full_like(value, 0.25) for key, value in tokens[0].signals.items()}
+    even = replace(tokens[0], features=torch.ones_like(tokens[0].features), signals=flat)
     method = build_pruner(name)
-    even = VisionTokens(features, tokens.grid, flat, tokens.project)
-    kept = method.prune(even, [0], text[:1], 0.3, 0, ["k"])
+    kept = method.prune([even], [0], text[:1], 0.3, 0, ["k"])
     assert kept.features[0].isfinite().all()
     if name in FIXED:
         assert len(kept.indices[0]) == 5

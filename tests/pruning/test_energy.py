@@ -146,7 +146,7 @@ def calibrate_mean(images, tau):
 
 def test_calibrated_threshold_in_a_study_gives_the_calibrated_counts():
     tokens, text = made_up((5, 6), images=4)
-    found = calibrate(list(tokens.features), 4, SpectralEnergy())
+    found = calibrate([image.features for image in tokens], 4, SpectralEnergy())
     method = build_pruner("e-adaprune", {"tau": found.tau})
     kept = method.prune(tokens, [0, 1, 2, 3], text, 4 / 30, 0, ["k"] * 4)
     assert tuple(len(chosen) for chosen in kept.indices) == found.counts
@@ -183,7 +183,7 @@ def test_it_is_the_ranker_at_the_count_that_energy_asks_for(ranker):
     tokens, text = made_up((5, 6))
     method = build_pruner("e-adaprune", {"ranker": ranker, "tau": 0.9})
     kept = method.prune(tokens, [0], text, 0.3, 0, ["k"])
-    count = naive_count(tokens.features[0], 0.9)
+    count = naive_count(tokens[0].features, 0.9)
     options = ranker if isinstance(ranker, dict) else {"name": ranker}
     plain = build_pruner(options["name"], {k: v for k, v in options.items() if k != "name"})
     expected = plain.prune(tokens, [0], text, count / 30, 0, ["k"])

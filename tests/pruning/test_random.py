@@ -7,7 +7,7 @@ from robust_atp.backbones.seam import VisionTokens
 from robust_atp.pruning import build_pruner
 from robust_atp.pruning.scores import Random, Sample
 
-TOKENS = VisionTokens(torch.zeros(1, 196, 1), (14, 14))
+TOKENS = [VisionTokens(torch.zeros(196, 1), (14, 14))]
 
 
 def draw(key, keep=0.1, seed=0):

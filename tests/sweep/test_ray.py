@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from tiny_study import write_study
 
 import robust_atp
 from robust_atp.errors import UserError
@@ -29,8 +30,6 @@ def comparable(results: robust_atp.Results) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def conformance_study(tmp_path_factory: pytest.TempPathFactory, tiny_llava_folder: Path) -> Path:
-    from conftest import write_study
-
     return write_study(tmp_path_factory.mktemp("conformance") / "study", tiny_llava_folder)
 
 

@@ -75,11 +75,13 @@ def score(
     )
 
 
-def _kept(tokens: VisionTokens, scenes: Sequence[HeldOutScene], choose: Choice | None) -> list[Tensor]:
-    total = tokens.features.shape[1]
+def _kept(
+    tokens: Sequence[VisionTokens], scenes: Sequence[HeldOutScene], choose: Choice | None
+) -> list[Tensor]:
+    totals = [len(image.features) for image in tokens]
     if choose is None:
-        return [torch.arange(total)] * len(scenes)
-    return [choose(scene, total) for scene in scenes]
+        return [torch.arange(total) for total in totals]
+    return [choose(scene, total) for scene, total in zip(scenes, totals, strict=True)]
 
 
 def random_tokens(share: float) -> Choice:
