@@ -77,7 +77,7 @@ SIZE = "uint8 [H, W, 3] in and out at any size from 32 px"
         (floats, SIZE, "returned float64"),
         (square_only, SIZE, r"must return uint8 \[33, 47, 3\], returned uint8 \[47, 33, 3\]"),
         (divides, "black, grey and white images pass without a warning", "RuntimeWarning"),
-        (ignores_its_stream, "a random type depends on the seed", "same result for 8 seeds"),
+        (ignores_its_stream, "a random type depends on the seed", "same results for 8 seeds"),
         (idle, "every severity changes a textured image", "severity 1 leaves the image unchanged"),
         (
             lambda image, *, level: 255 - image,
