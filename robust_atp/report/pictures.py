@@ -8,7 +8,7 @@ import pandas as pd
 
 from robust_atp.data.example import Dataset
 from robust_atp.errors import UserError
-from robust_atp.interventions import intervene, pixel_hash
+from robust_atp.interventions import intervene, pixel_hash, surroundings
 from robust_atp.query import ARM, CONDITION, Records, listed, query
 
 
@@ -39,9 +39,11 @@ def pictures(
     for name, severity in conditions:
         rows = _rows(records, dataset, backbone, image_id, name, severity)
         first = rows.iloc[0]
+        how = {"severity": severity, "noise_seed": int(first["noise_seed"])}
+        beside = surroundings(dataset, image_id, name, **how)
         pixels = intervene(
-            dataset.image(image_id), name, severity=severity, noise_seed=int(first["noise_seed"]),
-            study_seed=study_seed, dataset=dataset.name, image_id=image_id,
+            dataset.image(image_id), name, study_seed=study_seed, dataset=dataset.name, image_id=image_id,
+            **how, **beside,
         )  # fmt: skip
         if pixel_hash(pixels) != first["image_hash"]:
             raise UserError(

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corruptions.registry import find
+from robust_atp.data import Dataset
 from robust_atp.errors import UserError
-from robust_atp.probes import controls
-from robust_atp.sweep.plan import CLEAN, Plan, plan
+from robust_atp.interventions import surroundings, version
+from robust_atp.sweep.plan import Plan, image_ids, interventions, plan
 from robust_atp.sweep.study import BackboneConfig, Study
 
 if TYPE_CHECKING:
@@ -17,19 +17,30 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def plan_study(study: Study) -> Plan:
-    """Plan a study: reads annotation files and hashes local weight files, loads neither model nor images."""
+    """Plan a study: reads annotation files and hashes local weight files, loads no model.
+
+    ``UserError`` where a data set lacks what a corruption needs beside the image.
+    """
+    datasets = [config.load() for config in study.data]
+    for dataset in datasets:
+        _check_surroundings(study, dataset)
     return plan(
         study,
-        datasets=[config.load() for config in study.data],
+        datasets=datasets,
         revisions={backbone.name: revision(backbone) for backbone in study.backbones},
         versions=versions(study),
     )
 
 
+def _check_surroundings(study: Study, dataset: Dataset) -> None:
+    first = image_ids(dataset)[0]
+    for what in interventions(study):
+        surroundings(dataset, first, what.name, severity=what.severity, noise_seed=what.noise_seed)
+
+
 def versions(study: Study) -> dict[str, int]:
     """Versions of the implementations behind the interventions of a study."""
-    corruptions = {name: find(name).version for name in study.grid.corruption}
-    return {CLEAN: 0} | dict.fromkeys(study.grid.control, controls.VERSION) | corruptions
+    return {what.name: version(what.name, what.severity) for what in interventions(study)}
 
 
 def revision(backbone: BackboneConfig) -> str:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from robust_atp.backbones.dropping import Dropping
 from robust_atp.backbones.seam import KeptTokens, VisionTokens
-from robust_atp.data import Dataset
-from robust_atp.interventions import intervene
+from robust_atp.data import Dataset, Example
+from robust_atp.interventions import changes_question, intervene, intervene_question, surroundings
 from robust_atp.pruning import Method, build_pruner
 from robust_atp.pruning.matching import nominal_keep
 from robust_atp.sweep.ingredients import load
@@ -57,7 +57,7 @@ class Worker:
         The rows depend on unit and study alone, so any worker gives the same ones.
         """
         dataset = self._dataset(unit.dataset, unit.split)
-        shard = self._shard(unit.dataset, unit.split, unit.images)
+        shard = self._asked(unit, self._shard(unit.dataset, unit.split, unit.images))
         start = perf_counter()
         images = [self._intervene(unit, *pair) for pair in zip(unit.images, shard.images, strict=True)]
         tokens = self._backbone.encode(images, self._signals)
@@ -98,18 +98,45 @@ class Worker:
             ),
             examples=examples,
             image_of=tuple(row_of[example.image_id] for example in examples),
-            text=self._backbone.embed_questions([e.question for e in examples]) if self._needs_text else None,
+            text=self._embedded(examples),
         )
 
+    def _asked(self, unit: Unit, shard: Shard) -> Shard:
+        """Return the shard with the questions of the unit's intervention."""
+        what = unit.intervention
+        if not changes_question(what.name, what.severity):
+            return shard
+        examples = tuple(
+            replace(
+                example,
+                question=intervene_question(
+                    example.question,
+                    what.name,
+                    severity=what.severity,
+                    noise_seed=what.noise_seed,
+                    dataset=unit.dataset,
+                    question_id=example.question_id,
+                ),
+            )
+            for example in shard.examples
+        )
+        return replace(shard, examples=examples, text=self._embedded(examples))
+
+    def _embedded(self, examples: Sequence[Example]) -> Tensor | None:
+        return self._backbone.embed_questions([e.question for e in examples]) if self._needs_text else None
+
     def _intervene(self, unit: Unit, image_id: str, image: np.ndarray) -> np.ndarray:
+        what = unit.intervention
+        how = {"severity": what.severity, "noise_seed": what.noise_seed}
+        beside = surroundings(self._dataset(unit.dataset, unit.split), image_id, what.name, **how)
         return intervene(
             image,
-            unit.intervention.name,
-            severity=unit.intervention.severity,
-            noise_seed=unit.intervention.noise_seed,
+            what.name,
             study_seed=self._study.seed,
             dataset=unit.dataset,
             image_id=image_id,
+            **how,
+            **beside,
         )
 
     def _prune(
