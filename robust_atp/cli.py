@@ -21,6 +21,7 @@ COMMANDS = {
     "cite": "how to cite a report",
     "list": "corruptions, pruners, backbones, datasets, probes or columns",
     "cutlayers": "find the layers after which a backbone's attention to the image shifts",
+    "calibrate": "find the energy threshold at which e-adaprune keeps a wanted share on average",
     "corrupt": "corrupt one image",
     "corruptions": "contact sheet of an image; contract check of a new type",
     "phantom": "write the rendered test world as official VQAv2 files",

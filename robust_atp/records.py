@@ -48,7 +48,8 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
         "kept",
         pa.list_(pa.binary()),
         "kept tokens as bitmasks over the patch grid (numpy.packbits, raster order), one per stage, the last one "
-        "last: on entry to the language model where tokens were dropped before it, then after each cut inside. "
+        "last: after each cut inside the vision tower or, where tokens were dropped behind it, on entry to the "
+        "language model, then after each cut inside that. "
         "Where tokens are merged, the positions that survive: tokens made anew inside the model have none, "
         "so the bits can be fewer than the tokens",
     ),
@@ -72,11 +73,18 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
         pa.float64(),
         "log p(yes) - log p(no) at the first answer token; nan where the vocabulary lacks them",
     ),
+    (
+        "encode_flops",
+        pa.float64(),
+        "floating-point operations of the vision tower, up to the layer that is projected, and of the projector, "
+        "for the row's image as its pruner has it encoded; nan where the backbone does not count them",
+    ),
     ("prefill_flops", pa.float64(), "floating-point operations of the language model's prefill for this row"),
     (
         "seconds_encode",
         pa.float64(),
-        "wall time of corruption and vision tower, shared out over the rows of the image",
+        "wall time of corruption and vision tower, shared out over the rows of the image; a pruner that cuts "
+        "inside the tower has a run of its own through it",
     ),
     ("seconds_prune", pa.float64(), "wall time of pruning, shared out over the rows of the batch"),
     (

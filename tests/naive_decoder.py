@@ -44,9 +44,10 @@ Choice = tuple[list[int], list[Tensor], list[int]]
 Choose = Callable[[Scene, int], Choice]
 
 
-def run(decoder, prompt, positions, visual, cuts, choose, policy, extra=None):
+def run(decoder, prompt, positions, visual, cuts, choose, policy, extra=None, adaptive=False):
     """Pass a prompt and the answer so far (embeddings ``extra``) through all layers.
 
+    ``choose`` is asked if more than a cut's count are left, if ``adaptive`` whenever the count is not everything.
     Returns the last hidden state after the final norm, the numbers of the visual tokens kept at each cut and
     the visual tokens each layer saw.
     """
@@ -62,7 +63,7 @@ def run(decoder, prompt, positions, visual, cuts, choose, policy, extra=None):
     for depth, layer in enumerate(decoder.layers):
         if depth in cuts:
             size = len(hidden) - answer
-            if cuts[depth] < count:
+            if cuts[depth] < (total if adaptive else count):
                 following = one_layer(decoder, layer, hidden[:size], places[:size])
                 trimmed = [trim(each, size_of) for each, size_of in layers]
                 scene = Scene(prompt, start, total, count, trimmed, seen, following)
@@ -142,7 +143,7 @@ def trim(layer, size):
 
 
 @torch.no_grad()
-def answer(backbone, features, question, cuts, choose, policy, max_new_tokens=4):
+def answer(backbone, features, question, cuts, choose, policy, max_new_tokens=4, adaptive=False):
     """Greedy answer of a backbone's decoder: (token ids, first log-probabilities, kept per cut, per layer)."""
     from tiny_llava import TEMPLATE
 
@@ -155,7 +156,7 @@ def answer(backbone, features, question, cuts, choose, policy, max_new_tokens=4)
     tokens, first, extra = [], None, None
     kept, per_layer = [], []
     for step in range(max_new_tokens):
-        hidden, *ways = run(decoder, prompt, positions, visual, cuts, choose, policy, extra)
+        hidden, *ways = run(decoder, prompt, positions, visual, cuts, choose, policy, extra, adaptive)
         if step == 0:
             kept, per_layer = ways
         logits = head.weight @ hidden

@@ -49,6 +49,15 @@ def attention_received(query: Tensor, key: Tensor, scaling: float) -> Tensor:
     return torch.stack(received)[:, :, 1:]
 
 
+# What stands before the colon in a signal's name.
+REDUCTIONS: dict[str, Reduction] = {
+    "cls_attention": attention_of_first_token,
+    "single_head_cls_attention": single_head_attention_of_first_token,
+    "received_attention": attention_received,
+    "keys": keys_of_patches,
+}
+
+
 @contextmanager
 def captured_input(module: nn.Module, name: str, captured: dict[str, Tensor]) -> Iterator[None]:
     """Record the first argument of ``module`` under ``name`` in ``captured`` for the length of the scope."""

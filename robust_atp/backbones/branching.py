@@ -46,7 +46,7 @@ def decode_dropping(
         batch = [ways[number][1] for number in numbers]
         trunk.advance(batch[0].own_from)
         branch = trunk.fork([ways[number][0] for number in numbers])
-        _descend(branch, batch, layers)
+        descend(branch, batch, layers)
         found = branch.decode(head, end_ids, max_new_tokens)
         for row, number in enumerate(numbers):
             descents[number] = Descent(
@@ -73,18 +73,23 @@ def _batches(ways: Sequence[tuple[int, Dropping]]) -> list[list[int]]:
     return sorted(batches.values(), key=lambda numbers: ways[numbers[0]][1].own_from)
 
 
-def _descend(branch: Prefill, ways: Sequence[Dropping], layers: int) -> None:
+def descend(branch: Prefill, ways: Sequence[Dropping], layers: int) -> None:
     """Pass the remaining layers, cutting where the ways, which agree on that, say."""
-    for cut, (depth, _) in enumerate(ways[0].cuts):
+    for number, (depth, _) in enumerate(ways[0].cuts):
         branch.advance(depth, ways[0].observer, ways[0].observed_from)
-        survivors = []
-        for row, way in enumerate(ways):
-            visual, count = branch.visual[row], way.cuts[cut][1]
-            survivors.append(
-                way.rule(branch.view(row), count) if count < visual.stop - visual.start else None
-            )
-        branch.drop(survivors, ways[0].position_policy)
+        cut(branch, ways, number)
     branch.advance(layers)
+
+
+def cut(branch: Prefill, ways: Sequence[Dropping], number: int) -> None:
+    """Let every prompt go on with what the rule of its way chooses at cut ``number``, counted from 0."""
+    survivors = []
+    for row, way in enumerate(ways):
+        count = way.cuts[number][1]
+        visual = branch.prompt_visual[row] if way.adaptive else branch.visual[row]
+        more = count < visual.stop - visual.start
+        survivors.append(way.rule(branch.view(row, way.grid), count) if more else None)
+    branch.drop(survivors, ways[0].position_policy)
 
 
 def _check_depths(way: Dropping, layers: int) -> None:

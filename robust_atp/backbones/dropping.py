@@ -28,7 +28,10 @@ class Survivors:
 
 
 class Rule(Protocol):
-    """Chooses at most ``count`` of the visual tokens of one prompt; called only if there are more."""
+    """Chooses at most ``count`` of the visual tokens of one prompt; called only if there are more.
+
+    Under ``Dropping.adaptive`` it chooses as many as the prompt asks for, ``count`` on average over prompts.
+    """
 
     def __call__(self, view: "View", count: int) -> Survivors:
         """Choose; merged tokens count too."""
@@ -50,6 +53,10 @@ class Dropping:
     from number ``observed_from`` up to the last cut; the sum of its scores is ``View.observed``.
     ``position_policy``: position ids after a cut are ``original`` (with gaps) or ``compacted`` (renumbered, so
     that a token has another position id in later layers than in earlier ones).
+
+    With ``adaptive`` the rule decides how many stay and counts are what it is to keep on average: it is then asked
+    at every cut whose count is below the number of tokens that entered, and not only if more than that are left.
+    ``grid`` (rows, columns) is where these stood, for rules that want to know.
     """
 
     cuts: tuple[tuple[int, int], ...]
@@ -57,6 +64,8 @@ class Dropping:
     position_policy: str
     observer: Observer | None = None
     observed_from: int = 0
+    adaptive: bool = False
+    grid: tuple[int, int] | None = None
 
     @property
     def own_from(self) -> int:
@@ -65,7 +74,7 @@ class Dropping:
         return first_cut if self.observer is None else min(first_cut, self.observed_from - 1)
 
     def tokens_per_layer(self, total: int, layers: int) -> list[int]:
-        """Visual tokens that each layer processes, were exactly ``count`` left after each cut."""
+        """Visual tokens that each layer processes if exactly ``count`` are left after each cut."""
         counts = [total] * layers
         for depth, count in self.cuts:
             counts[depth:] = [min(count, counts[depth - 1])] * (layers - depth)
@@ -91,6 +100,8 @@ class View:
     prompt: Tensor  # [T₀, D] embeddings of the whole prompt as it entered the decoder
     prompt_visual: slice  # visual tokens among the T₀
     observed: Tensor  # [T] sum of the observer's scores
+    places: Tensor  # [n] numbers of the visual tokens among those that entered; -1 for merged ones
+    grid: tuple[int, int] | None  # rows, columns of those that entered
 
     @property
     def text(self) -> slice:

@@ -17,7 +17,7 @@ def passes(kept: KeptTokens, prompts: Sequence[PromptTokens], answer: int, limit
     """
     start = widest = 0
     for q, prompt in enumerate(prompts):
-        width = len(prompt.before) + len(kept.indices[q]) + len(prompt.after) + answer
+        width = len(prompt.before) + len(kept.features[q]) + len(prompt.after) + answer
         if q > start and (q + 1 - start) * max(widest, width) > limit:
             yield range(start, q)
             start, widest = q, 0
@@ -61,7 +61,7 @@ def whole_prompts(
         pair = (batch.prefixes[prefix], suffix)
         spans.append(Span(torch.cat([s.embeddings for s in pair]), torch.cat([s.positions for s in pair])))
         start = len(prompts[q].before)
-        visual.append(slice(start, start + len(kept.indices[q])))
+        visual.append(slice(start, start + len(kept.features[q])))
     return spans, visual
 
 
@@ -80,16 +80,15 @@ def distinct_prompts(kept: KeptTokens, questions: Sequence[str]) -> tuple[KeptTo
         prompt_of.append(prompt)
     features, indices = [kept.features[q] for q in first], [kept.indices[q] for q in first]
     totals = [kept.totals[q] for q in first]
-    distinct = KeptTokens(features, indices, totals, kept.position_policy)
+    thinned = [kept.thinned[q] for q in first] if kept.thinned else ()
+    distinct = KeptTokens(features, indices, totals, kept.position_policy, thinned)
     return distinct, [questions[q] for q in first], prompt_of
 
 
 def _places(kept: KeptTokens, question: int) -> Tensor:
-    """Places of the kept tokens relative to the start of the image [K]."""
-    indices = kept.indices[question]
-    return (
-        indices if kept.position_policy == "original" else torch.arange(len(indices), device=indices.device)
-    )
+    """Places of the image's tokens relative to its start [K + M]."""
+    places = kept.places(question)
+    return places if kept.position_policy == "original" else torch.arange(len(places), device=places.device)
 
 
 def _prefix(embed: nn.Module, before: Sequence[int], features: Tensor, places: Tensor) -> Span:

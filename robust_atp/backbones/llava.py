@@ -10,18 +10,10 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
-from robust_atp.backbones.attention import (
-    Reduction,
-    attention_of_first_token,
-    attention_received,
-    captured_attention,
-    captured_input,
-    keys_of_patches,
-    single_head_attention_of_first_token,
-)
+from robust_atp.backbones.attention import REDUCTIONS, Reduction, captured_attention, captured_input
 from robust_atp.backbones.branching import decode_dropping
 from robust_atp.backbones.dropping import Dropping
-from robust_atp.backbones.flops import DecoderShape
+from robust_atp.backbones.flops import DecoderShape, TowerShape
 from robust_atp.backbones.geometry import patch_coverage, resized_size
 from robust_atp.backbones.greedy import Continuations, decode_greedily
 from robust_atp.backbones.joint_space import JointSpace
@@ -29,17 +21,12 @@ from robust_atp.backbones.layout import distinct_prompts, passes, prompt_batch, 
 from robust_atp.backbones.loading import BackboneSpec
 from robust_atp.backbones.profile import text_to_vision
 from robust_atp.backbones.prompt import PromptTokens, first_token_ids, tokenize_prompts
-from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
+from robust_atp.backbones.seam import Answer, KeptTokens, Thinned, VisionTokens
 from robust_atp.backbones.settings import Settings
+from robust_atp.backbones.shrinking import Shrinking
 from robust_atp.backbones.staged import is_llama_family
+from robust_atp.backbones.thinning import Thinning, embed_pixels, inner_tower, pass_thinned
 from robust_atp.errors import UserError
-
-_REDUCTIONS: dict[str, Reduction] = {
-    "cls_attention": attention_of_first_token,
-    "single_head_cls_attention": single_head_attention_of_first_token,
-    "received_attention": attention_received,
-    "keys": keys_of_patches,
-}
 
 _LAYERS = ("projected", "last", *(f"{eighth}/8" for eighth in range(1, 8)))
 
@@ -90,7 +77,7 @@ class Llava:
     @property
     def provides(self) -> frozenset[str]:
         """Names of the signals that ``encode`` can compute."""
-        attention = {f"{kind}:{layer}" for kind in _REDUCTIONS for layer in _LAYERS}
+        attention = {f"{kind}:{layer}" for kind in REDUCTIONS for layer in _LAYERS}
         joint = {"joint_patches"} if self.has_text_tower else set[str]()
         return frozenset(attention | joint | {"tower_features"})
 
@@ -109,9 +96,18 @@ class Llava:
         """What decides the decoder's prefill cost."""
         return DecoderShape.of(self._decoder)
 
+    @property
+    def tower(self) -> TowerShape | None:
+        """What decides the vision tower's cost; None where several layers are projected, which no cut can feed."""
+        one_layer = isinstance(self.model.config.vision_feature_layer, int)
+        return self._tower_shape if one_layer else None
+
     @torch.inference_mode()
     def encode(
-        self, images: Sequence[np.ndarray], signals: frozenset[str] = frozenset()
+        self,
+        images: Sequence[np.ndarray],
+        signals: frozenset[str] = frozenset(),
+        thinning: Thinning | Shrinking | None = None,
     ) -> list[VisionTokens]:
         """Run preprocessing, vision tower and projector on B uint8 RGB images of any size."""
         unknown = sorted(signals - self.provides)
@@ -119,27 +115,63 @@ class Llava:
             raise UserError(f"backbone '{self.name}' lacks signal '{unknown[0]}'{self._missing_clip_hint()}")
         pixels = self.processor.image_processor(
             list(images), input_data_format="channels_last", return_tensors="pt"
-        )["pixel_values"]  # [B, 3, H, W]
+        )["pixel_values"].to(self._device, self._dtype)  # [B, 3, H, W]
+        if isinstance(thinning, Shrinking):
+            return self._encode_shrunk(pixels, thinning)
+        if thinning is not None:
+            return self._encode_thinned(pixels, thinning)
+        return self._encode_whole(pixels, signals)
+
+    def _encode_whole(self, pixels: Tensor, signals: frozenset[str]) -> list[VisionTokens]:
         wanted = {signal: self._attention(signal) for signal in sorted(signals) if ":" in signal}
         inputs: dict[str, Tensor] = {}
         with (
             captured_input(self._projector, "tower_features", inputs),
             captured_attention(self._tower, wanted) as captured,
         ):
-            output = self.model.model.get_image_features(
-                pixels.to(self._device, self._dtype), return_dict=True
-            )
+            output = self.model.model.get_image_features(pixels, return_dict=True)
         if "joint_patches" in signals:
             normed = self._vision.post_layernorm(output.last_hidden_state[:, 1:])
             captured["joint_patches"] = self._joint_space.embed_patches(normed)
         if "tower_features" in signals:
             captured |= inputs
+        shape = self._tower_shape
+        flops = shape.flops([1 + shape.patches] * shape.layers, shape.patches)
         return [
             VisionTokens(
-                features, self._grid, {name: signal[row] for name, signal in captured.items()}, self._project
+                features,
+                self._grid,
+                {name: signal[row] for name, signal in captured.items()},
+                self._project,
+                encode_flops=flops,
             )
             for row, features in enumerate(output.pooler_output)
         ]
+
+    def _encode_thinned(self, pixels: Tensor, thinning: Thinning) -> list[VisionTokens]:
+        shape = self._tower_shape
+        layers = self._vision.encoder.layers
+        leaving, thinned, tokens_per_layer = pass_thinned(
+            layers, embed_pixels(self._tower, pixels), thinning, shape.layers
+        )
+        features = self._projector(leaving)  # [B, K + M, D]
+        flops = shape.flops(tokens_per_layer, features.shape[1])
+        return [
+            VisionTokens(own, self._grid, thinned=what, encode_flops=flops)
+            for own, what in zip(features, thinned, strict=True)
+        ]
+
+    def _encode_shrunk(self, pixels: Tensor, shrinking: Shrinking) -> list[VisionTokens]:
+        shape = self._tower_shape
+        hidden = embed_pixels(self._tower, shrinking.shrink(pixels, self._tower.config.patch_size))
+        for layer in inner_tower(self._tower).encoder.layers[: shape.layers]:
+            hidden = layer(hidden, None)
+        features = self._projector(hidden[:, 1:])  # [B, K, D]
+        tokens_per_layer = [1 + shrinking.count] * shape.layers
+        flops = replace(shape, patches=shrinking.count).flops(tokens_per_layer, shrinking.count)
+        places = shrinking.places(self._grid).to(features.device)
+        shrunk = Thinned((places,), places[:0], shape.patches)
+        return [VisionTokens(own, self._grid, thinned=shrunk, encode_flops=flops) for own in features]
 
     @torch.inference_mode()
     def embed_questions(self, questions: Sequence[str]) -> Tensor:
@@ -165,7 +197,7 @@ class Llava:
             result = decode_greedily(
                 self._decoder, self.model.lm_head, batch, self._end_ids, self.max_new_tokens
             )
-            lengths = [len(prompts[q].before) + len(kept.indices[q]) + len(prompts[q].after) for q in rows]
+            lengths = [len(prompts[q].before) + len(kept.features[q]) + len(prompts[q].after) for q in rows]
             costs = [self.shape.flops([length] * self.shape.layers) for length in lengths]
             answers += self._read_out(result, costs)
         return answers
@@ -192,14 +224,25 @@ class Llava:
 
     @property
     def _vision(self) -> Any:
-        # Early transformers 5 wraps in a CLIPVisionModel the module that later ones make of it.
-        return getattr(self._tower, "vision_model", self._tower)
+        return inner_tower(self._tower)
 
     @property
     def _grid(self) -> tuple[int, int]:
         config = self._tower.config
         side = config.image_size // config.patch_size
         return side, side
+
+    @cached_property
+    def _tower_shape(self) -> TowerShape:
+        return TowerShape.of(self._tower, self._projector, self._projected_layers)
+
+    @property
+    def _projected_layers(self) -> int:
+        """Layers that what is projected has passed; of several projected ones the deepest counts."""
+        chosen = self.model.config.vision_feature_layer
+        # hidden_states[0] is the embedding, so hidden_states[i] is the output of layer i - 1.
+        states = self._tower.config.num_hidden_layers + 1
+        return max(i % states for i in ([chosen] if isinstance(chosen, int) else chosen))
 
     @cached_property
     def _joint_space(self) -> JointSpace:
@@ -220,14 +263,11 @@ class Llava:
         layers = self._vision.encoder.layers
         index = len(layers) - 1
         if layer == "projected":
-            chosen = self.model.config.vision_feature_layer
-            deepest = chosen if isinstance(chosen, int) else max(chosen, key=lambda i: i % (len(layers) + 1))
-            # hidden_states[0] is the embedding, so hidden_states[i] is the output of layer i - 1.
-            index = deepest % (len(layers) + 1) - 1
+            index = self._projected_layers - 1
         elif layer != "last":
             # Published layer numbers are those of 24 layers; a shallower tower has its own at the same depth.
             index = max(1, int(int(layer[0]) / 8 * len(layers) + 0.5)) - 1
-        return layers[index].self_attn, _REDUCTIONS[kind]
+        return layers[index].self_attn, REDUCTIONS[kind]
 
     def _answer_dropping(
         self, kept: KeptTokens, questions: Sequence[str], dropping: Sequence[Dropping]

@@ -1,15 +1,32 @@
 """The seam at which every vision-language model is cut: encode images | prune | answer."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
     from robust_atp.backbones.dropping import Dropping
-    from robust_atp.backbones.flops import DecoderShape
+    from robust_atp.backbones.flops import DecoderShape, TowerShape
+    from robust_atp.backbones.shrinking import Shrinking
+    from robust_atp.backbones.thinning import Thinning
+
+
+@dataclass(frozen=True)
+class Thinned:
+    """What became of an image's N patches in a vision tower that dropped some of them on the way.
+
+    M tokens made of dropped patches follow the kept ones. Under position policy ``original`` token m takes the
+    position id of the dropped patch ``made_at[m]``.
+    """
+
+    stages: tuple[Tensor, ...]  # grid positions left after each cut, ascending
+    made_at: Tensor  # [M]
+    total: int  # N
 
 
 @dataclass(frozen=True)
@@ -31,12 +48,22 @@ class VisionTokens:
     ``<layer>`` is ``projected`` (the layer whose output is projected), ``last``, or a fraction of the depth
     from ``1/8`` to ``7/8``: 3/8 of 24 layers is the ninth. ``project`` maps ``tower_features``, or mixtures
     of them, to ``features``; whoever provides the one provides the other.
+
+    Where the tower ``thinned`` the image, ``features`` are those of the tokens that left it, and nothing else is
+    known of the image. ``encode_flops`` are the floating-point operations of tower and projector.
     """
 
-    features: Tensor  # [N, D]
+    features: Tensor  # [N, D], or [K + M, D] if thinned
     grid: tuple[int, int]  # rows, columns; rows * columns == N
     signals: Mapping[str, Tensor] = field(default_factory=dict)
     project: Callable[[Tensor], Tensor] | None = None  # [..., C] -> [..., D]
+    thinned: Thinned | None = None
+    encode_flops: float = math.nan
+
+    @property
+    def total(self) -> int:
+        """Number of patches N before any was dropped."""
+        return len(self.features) if self.thinned is None else self.thinned.total
 
 
 @dataclass(frozen=True)
@@ -44,12 +71,20 @@ class KeptTokens:
     """What a pruner leaves of each of Q questions' images. K may differ between questions.
 
     Where tokens were merged, ``indices`` are the positions that survive, and ``features`` may hold mixtures.
+    Where the vision tower ``thinned`` the images, tokens that it made anew follow those at ``indices``.
     """
 
-    features: Sequence[Tensor]  # Q × [K_q, D], in raster order
+    features: Sequence[Tensor]  # Q × [K_q + M_q, D], in raster order
     indices: Sequence[Tensor]  # Q × [K_q], ascending positions on the grid
     totals: Sequence[int]  # Q × N, tokens before pruning
     position_policy: str  # "original" | "compacted"
+    thinned: Sequence[Thinned | None] = ()  # Q, or nothing if no tower dropped any
+
+    def places(self, question: int) -> Tensor:
+        """Position on the grid of every token of ``features`` [K_q + M_q]."""
+        thinned = self.thinned[question] if self.thinned else None
+        indices = self.indices[question]
+        return indices if thinned is None else torch.cat([indices, thinned.made_at])
 
 
 @dataclass(frozen=True)
@@ -91,8 +126,21 @@ class Backbone(Protocol):
     def has_text_tower(self) -> bool:
         """Whether ``embed_questions`` can be called."""
 
-    def encode(self, images: Sequence[np.ndarray], signals: frozenset[str]) -> list[VisionTokens]:
-        """Run preprocessing, vision tower and projector on B uint8 RGB images of any size."""
+    @property
+    def tower(self) -> "TowerShape | None":
+        """What decides the vision tower's cost; None if ``encode`` cannot drop patches on the way through it."""
+
+    def encode(
+        self,
+        images: Sequence[np.ndarray],
+        signals: frozenset[str],
+        thinning: "Thinning | Shrinking | None" = None,
+    ) -> list[VisionTokens]:
+        """Run preprocessing, vision tower and projector on B uint8 RGB images of any size.
+
+        With ``thinning``, patches leave on the way through the tower, or fewer of them enter it, and no signals
+        are computed.
+        """
 
     def embed_questions(self, questions: Sequence[str]) -> Tensor:
         """Unit-length CLIP text embeddings [Q, J] of the matching text tower."""

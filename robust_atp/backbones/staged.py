@@ -99,8 +99,8 @@ class Prefill:
                 counts.append(visual.stop - visual.start)
         self.depth = depth
 
-    def view(self, row: int) -> View:
-        """What a rule may look at in one prompt."""
+    def view(self, row: int, grid: tuple[int, int] | None = None) -> View:
+        """What a rule may look at in one prompt, whose visual tokens stood on ``grid``."""
         n = self._lengths[row]
         last: Any = self.cache.layers[self.depth - 1]
         return View(
@@ -114,6 +114,8 @@ class Prefill:
             prompt=self.prompts[row],
             prompt_visual=self.prompt_visual[row],
             observed=self.observed[row, :n],
+            places=self.places[row],
+            grid=grid,
         )
 
     def drop(self, survivors: Sequence[Survivors | None], position_policy: str) -> None:

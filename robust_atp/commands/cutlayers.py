@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robust_atp.commands.study_arguments import backbone_of
+
 if TYPE_CHECKING:
     import numpy as np
 
     from robust_atp.backbones.seam import Backbone
-    from robust_atp.sweep.study import BackboneConfig, Study
+    from robust_atp.sweep.study import Study
 
 EXAMPLES = """examples:
   robust-atp cutlayers phantom --data experiments/embedded.yaml
@@ -51,7 +53,7 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.questions < 1:
         raise UserError(f"--questions must be at least 1; got {arguments.questions}")
     study = load_study(arguments.data)
-    config = _config(study, arguments.backbone)
+    config = backbone_of(study, arguments.backbone)
     backbone = load(config)
     search = one_change if arguments.penalty is None else partial(all_changes, penalty=arguments.penalty)
     layers = backbone.shape.layers
@@ -67,13 +69,6 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.out is not None:
         arguments.out.write_text(text, encoding="utf-8")
     return 0
-
-
-def _config(study: "Study", name: str) -> "BackboneConfig":
-    from robust_atp.sweep.study import BackboneConfig
-
-    found = [backbone for backbone in study.backbones if name in (backbone.name, backbone.id)]
-    return found[0] if found else BackboneConfig.model_validate(name)
 
 
 def _profiles(backbone: "Backbone", study: "Study", limit: int) -> Iterator["np.ndarray"]:

@@ -22,10 +22,10 @@ class PhantomConfig(DatasetConfig):
     """Keys of the phantom in a study file.
 
     In the ``balanced`` world half of the backgrounds suggest the right answer to the question about shape, in the
-    ``neutral`` one a sixth, in the ``shortcut`` one 95 %.
+    ``neutral`` one a sixth, in the ``shortcut`` one 95 %. The split ``calibration`` is for choosing thresholds.
     """
 
-    split: Literal["val", "test"] = "test"
+    split: Literal["val", "test", "calibration"] = "test"
     images: int = Field(default=48, ge=1)
     world: Literal["balanced", "neutral", "shortcut"] = "balanced"
 

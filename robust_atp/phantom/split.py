@@ -10,7 +10,7 @@ from robust_atp.phantom.render import render
 from robust_atp.phantom.world import Scene, sample_scene, stream
 
 # Seeds of the splits. Training draws from seeds below 100, and from other worlds.
-SPLITS = {"val": 1000, "test": 2000}
+SPLITS = {"val": 1000, "test": 2000, "calibration": 3000}
 
 # Questions per scene. The one about shape is about the target, which the planted cue concerns.
 ASKED = ("colour", "shape", "existence", "existence", "counting", "relation", "position", "background")

@@ -52,7 +52,12 @@ class FixedRatio:
 
     def __call__(self, scores: Tensor, keep: float, sample: Sample | None = None) -> int:
         """Return K, the same for every image."""
-        return max(1, rounded(keep, len(scores)))
+        return self.count(keep, len(scores))
+
+    @staticmethod
+    def count(keep: float, total: int) -> int:
+        """K of ``total`` tokens."""
+        return max(1, rounded(keep, total))
 
 
 @dataclass(frozen=True)

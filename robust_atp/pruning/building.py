@@ -20,6 +20,7 @@ PRUNERS: Registry[Callable[..., "Method"]] = Registry(
         "cls-attention": "robust_atp.pruning.methods.cls_attention:cls_attention",
         "atp": "robust_atp.pruning.methods.atp:atp",
         "downsample": "robust_atp.pruning.methods.downsample:downsample",
+        "resize": "robust_atp.pruning.methods.resize:resize",
         "centre-crop": "robust_atp.pruning.methods.centre_crop:centre_crop",
         "fastervlm": "robust_atp.pruning.methods.fastervlm:fastervlm",
         "vispruner": "robust_atp.pruning.methods.vispruner:vispruner",
@@ -37,6 +38,9 @@ PRUNERS: Registry[Callable[..., "Method"]] = Registry(
         "adaptinfer": "robust_atp.pruning.methods.adaptinfer:adaptinfer",
         "transprune": "robust_atp.pruning.methods.transprune:transprune",
         "dart": "robust_atp.pruning.methods.dart:dart",
+        "atp-llava": "robust_atp.pruning.methods.atp_llava:atp_llava",
+        "heatvit": "robust_atp.pruning.methods.heatvit:heatvit",
+        "heatvit-free": "robust_atp.pruning.methods.heatvit:heatvit_free",
     },
 )
 
@@ -46,6 +50,20 @@ def build_pruner(name: str, options: Mapping[str, Any] | None = None) -> "Method
     build = PRUNERS.get(name)
     options = _checked(name, build, options)
     return build(**options)
+
+
+def named(what: str, entry: Any) -> tuple[str, dict[str, Any]]:
+    """Name and options of a pruner as a study names it, ``atp`` or ``{name: atp, alpha: 0.25}``.
+
+    ``UserError`` that calls it ``what`` for anything else.
+    """
+    if isinstance(entry, str):
+        return entry, {}
+    if not isinstance(entry, Mapping) or "name" not in entry:
+        raise UserError(
+            f"{what} must be a pruner's name or a mapping with its name and options; got {entry!r}"
+        )
+    return entry["name"], {option: value for option, value in entry.items() if option != "name"}
 
 
 def label(name: str, options: Mapping[str, Any] | None = None) -> str:

@@ -1,12 +1,11 @@
 """A budget from the spectrum: images whose tokens span more directions keep more of them."""
 
-from bisect import bisect_right
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from robust_atp.backbones.seam import VisionTokens
 from robust_atp.errors import UserError
 from robust_atp.pruning.options import one_of, whole_within, within
 from robust_atp.pruning.scores import Sample
@@ -67,8 +66,12 @@ class SpectralEnergy:
         assert sample is not None
         if keep == 1:
             return sample.total
-        matrix = sample.signals["tower_features"] if self.tokens == "tower" else sample.features
-        return self.count(self.cumulative_share(matrix), keep if self.tau is None else self.tau, sample.total)
+        shares = self.cumulative_share(self.measured(sample))
+        return self.count(shares, keep if self.tau is None else self.tau, sample.total)
+
+    def measured(self, image: Sample | VisionTokens) -> Tensor:
+        """The token matrix of an image whose energy is looked at [N, D]."""
+        return image.signals["tower_features"] if self.tokens == "tower" else image.features
 
     def cumulative_share(self, tokens: Tensor) -> Tensor:
         """Share of the energy in the first 1, 2, … singular values of tokens [N, D], float64."""
@@ -104,45 +107,3 @@ def squared_singular_values(matrix: Tensor, rank: int | None = None) -> Tensor:
         matrix = basis.T @ matrix
     gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
     return torch.linalg.eigvalsh(gram).flip(0).clamp(min=0)
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """The threshold found, and the K of each image of the split that it was found on."""
-
-    tau: float
-    counts: tuple[int, ...]
-
-    @property
-    def mean_count(self) -> float:
-        """Mean of K, as near to the target as a threshold gets."""
-        return sum(self.counts) / len(self.counts)
-
-
-def calibrate(images: Iterable[Tensor], mean_count: float, budget: SpectralEnergy) -> Calibration:
-    """Find τ so that the mean of K over a held-out split is ``mean_count``, or as near as it gets.
-
-    ``images`` are token matrices [N, D] of the kind that ``budget`` measures; its own ``tau`` is not looked at.
-    The mean is a rising step function of τ. The result lies in the middle of a step, because on an edge
-    the last bit would decide. ``UserError`` for a target that clipping or rank put out of reach.
-    """
-    spectra = [(budget.cumulative_share(tokens), len(tokens)) for tokens in images]
-    if not spectra:
-        raise UserError("calibrating tau needs at least one image; got none")
-
-    def found(tau: float) -> Calibration:
-        return Calibration(tau, tuple(budget.count(shares, tau, total) for shares, total in spectra))
-
-    ends = spectra[0][0].new_tensor([0.0, 1.0])
-    edges = torch.cat([ends, *(shares for shares, _ in spectra)]).clamp(max=1).unique()
-    steps = ((edges[:-1] + edges[1:]) / 2).tolist()
-    low, high = found(steps[0]), found(steps[-1])
-    if not low.mean_count <= mean_count <= high.mean_count:
-        nearest = low if mean_count < low.mean_count else high
-        raise UserError(
-            f"mean_count must be between {low.mean_count:g} and {high.mean_count:g}; got {mean_count:g}, "
-            f"nearest valid: {nearest.mean_count:g}"
-        )
-    above = bisect_right(steps, mean_count, key=lambda tau: found(tau).mean_count)
-    beside = [found(tau) for tau in steps[max(above - 1, 0) : above + 1]]
-    return min(beside, key=lambda step: abs(step.mean_count - mean_count))

@@ -54,7 +54,7 @@ class InsideDecoder:
     ``after`` are the layers of a decoder of ``published_layers`` after which the paper cuts, counted from 1.
     Other decoders are cut at the same fractions of their depth, see ``cuts_at``. With ``observer``, it watches
     the layers from the (scaled) first cut's layer up to the last cut. With ``budget``, each image has a nominal
-    budget of its own, K / N.
+    budget of its own, K / N. With ``adaptive`` the rule decides how many stay; ``shares`` are its averages.
     """
 
     after: tuple[int, ...]
@@ -64,6 +64,7 @@ class InsideDecoder:
     published_layers: int = 32
     to_count: Callable[[float, int], int] = rounded
     budget: Budget | None = None
+    adaptive: bool = False
 
     @property
     def placement(self) -> str:
@@ -83,9 +84,11 @@ class InsideDecoder:
             counts[depth] = max(self.to_count(share, total), 1 if share > 0 else 0)
         return tuple(counts.items())
 
-    def dropping(self, cuts: tuple[tuple[int, int], ...], position_policy: str) -> Dropping:
+    def dropping(
+        self, cuts: tuple[tuple[int, int], ...], position_policy: str, grid: tuple[int, int] | None = None
+    ) -> Dropping:
         """Bind the rule to cuts that ``counts`` returned."""
-        return Dropping(cuts, self.rule, position_policy, self.observer, cuts[0][0])
+        return Dropping(cuts, self.rule, position_policy, self.observer, cuts[0][0], self.adaptive, grid)
 
 
 def cuts_at(after: tuple[int, ...], published_layers: int, layers: int) -> tuple[int, ...]:

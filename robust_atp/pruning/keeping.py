@@ -43,3 +43,31 @@ def keep_indices(
         kept.append(shared[key][1])
     totals = [len(tokens[image].features) for image in images]
     return KeptTokens(features, kept, totals, position_policy)
+
+
+def keep_thinned(
+    tokens: Sequence[VisionTokens], counts: Sequence[int], position_policy: str, image_of: Sequence[int]
+) -> KeptTokens:
+    """Keep all that left a vision tower which thinned the images, ``counts`` [B] tokens.
+
+    Question q sees image ``image_of[q]``. ``ValueError`` if another number left it, or values are not finite.
+    """
+    indices = {}
+    for image in set(image_of):
+        own, count = tokens[image], counts[image]
+        if len(own.features) != count:
+            raise ValueError(
+                f"image {image}: {len(own.features)} tokens left the vision tower and {count} were asked for: "
+                "encode with Method.thinning"
+            )
+        if not own.features.isfinite().all():
+            raise ValueError(f"features of image {image}: nan or infinite values, the model is broken")
+        whole = torch.arange(count, device=own.features.device)
+        indices[image] = whole if own.thinned is None else own.thinned.stages[-1]
+    return KeptTokens(
+        [tokens[image].features for image in image_of],
+        [indices[image] for image in image_of],
+        [tokens[image].total for image in image_of],
+        position_policy,
+        [tokens[image].thinned for image in image_of],
+    )

@@ -1,28 +1,33 @@
 """A pruning method is a composition: score, budget, selection, merging, position policy."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from robust_atp.backbones.dropping import Dropping
 from robust_atp.backbones.seam import Backbone, KeptTokens, VisionTokens
+from robust_atp.backbones.shrinking import Shrinking
+from robust_atp.backbones.thinning import Thinning
 from robust_atp.errors import UserError
 from robust_atp.pruning.budgets import Budget, FixedRatio
 from robust_atp.pruning.inside import InsideDecoder
+from robust_atp.pruning.keeping import keep_thinned
 from robust_atp.pruning.merging import Merging
 from robust_atp.pruning.options import POSITION_POLICIES, one_of
 from robust_atp.pruning.scores import Sample, Score
 from robust_atp.pruning.selection import Selection, top_k
+from robust_atp.pruning.tower import TowerPlan
 
 
 @dataclass(frozen=True)
 class Method:
-    """A pruning method: it cuts once between vision tower and decoder, or several times ``inside`` the decoder.
+    """A pruning method: it cuts between vision tower and decoder, ``inside`` the decoder, or inside the ``tower``.
 
     ``summary`` is one line for listings, ``paper`` a citation or "" for a baseline, ``placement`` where it
-    cuts, ``trained`` whether it has weights of its own. ``position_policy`` says which position ids kept
-    tokens and the text after them get: ``compacted`` (renumbered without gaps) or ``original``.
+    cuts. ``position_policy`` says which position ids kept tokens and the text after them get: ``compacted``
+    (renumbered without gaps) or ``original``. ``install`` gives a trained method its own weights for a backbone;
+    until then it can be described, but cannot prune.
 
     With ``merging``, what is kept are the positions whose tokens survive; their features may hold
     a share of tokens that do not.
@@ -38,10 +43,16 @@ class Method:
     paper: str = ""
     placement: str = "before the language model"
     inside: InsideDecoder | None = None
-    trained: bool = False
+    tower: TowerPlan | None = None
+    install: "Callable[[Method, Backbone], Method] | None" = None
 
     def __post_init__(self) -> None:
         one_of("position_policy", self.position_policy, POSITION_POLICIES)
+
+    @property
+    def trained(self) -> bool:
+        """Whether it has weights of its own."""
+        return self.install is not None
 
     @property
     def needs(self) -> frozenset[str]:
@@ -53,6 +64,14 @@ class Method:
     def needs_text(self) -> bool:
         """Whether ``prune`` needs the questions' embeddings."""
         return self.score.needs_text
+
+    def on(self, backbone: Backbone) -> "Method":
+        """Return the method ready for ``backbone``.
+
+        ``UserError`` if the backbone does not ``check`` or a trained method has no weights for it.
+        """
+        self.check(backbone)
+        return self if self.install is None else self.install(self, backbone)
 
     def check(self, backbone: Backbone) -> None:
         """Raise ``UserError`` if ``backbone`` lacks a signal or the text tower this method needs."""
@@ -68,6 +87,11 @@ class Method:
             raise UserError(f"{who} needs signal '{missing[0]}'; the backbone provides: {provided}")
         if self.inside is not None and not backbone.drops_inside:
             raise UserError(f"{who} cuts inside the decoder, which has to be one of the Llama family")
+        if self.tower is not None and backbone.tower is None:
+            raise UserError(
+                f"{who} cuts {self.placement}: that has to be CLIP's, run once for an image, "
+                "with one layer that is projected"
+            )
 
     def prune(
         self,
@@ -82,9 +106,13 @@ class Method:
 
         ``keep`` in (0, 1] is the nominal share of tokens, one for all images or one for each; ``keys[q]`` with
         ``seed`` decides all randomness. Questions that must get the same tokens (same image, and same key or
-        text where these matter) share one selection.
+        text where these matter) share one selection. A method that cuts inside the tower takes what
+        ``Backbone.encode`` gave with its ``thinning``.
         """
         keeps = _of_each(keep, len(tokens))
+        if self.tower is not None:
+            counts = [self.tower.count(k, image.total) for k, image in zip(keeps, tokens, strict=True)]
+            return keep_thinned(tokens, counts, self.position_policy, image_of)
         reduced: dict[tuple, tuple[Tensor, Tensor]] = {}
         results = []
         for question, (image, key) in enumerate(zip(image_of, keys, strict=True)):
@@ -94,14 +122,16 @@ class Method:
                 reduced[same] = self._reduce(self._sample(tokens, image, query, seed, key), keeps[image])
             results.append(reduced[same])
         features, indices = [list(part) for part in zip(*results, strict=True)] or ([], [])
-        totals = [len(tokens[image].features) for image in image_of]
+        totals = [tokens[image].total for image in image_of]
         return KeptTokens(features, indices, totals, self.position_policy)
 
-    def dropping(self, keep: float, total: int, layers: int) -> Dropping | None:
+    def dropping(
+        self, keep: float, total: int, layers: int, grid: tuple[int, int] | None = None
+    ) -> Dropping | None:
         """What becomes of ``total`` visual tokens inside a decoder at nominal budget ``keep``; None: nothing."""
         if self.inside is None:
             return None
-        return self.inside.dropping(self.inside.counts(keep, total, layers), self.position_policy)
+        return self.inside.dropping(self.inside.counts(keep, total, layers), self.position_policy, grid)
 
     def droppings(
         self,
@@ -116,11 +146,20 @@ class Method:
         keeps = _of_each(keep, len(tokens))
         of_image = {
             image: self.dropping(
-                self._nominal(tokens, image, keeps[image]), len(tokens[image].features), layers
+                self._nominal(tokens, image, keeps[image]),
+                len(tokens[image].features),
+                layers,
+                tokens[image].grid,
             )
             for image in set(image_of)
         }
         return [way for image in image_of if (way := of_image[image]) is not None]
+
+    def thinning(self, keep: float, total: int, backbone: Backbone) -> Thinning | Shrinking | None:
+        """How ``total`` patches become fewer inside a backbone's vision tower at budget ``keep``; None: not at all."""
+        if self.tower is None or backbone.tower is None:
+            return None
+        return self.tower.thinning(keep, total, backbone.tower)
 
     def _nominal(self, tokens: Sequence[VisionTokens], image: int, keep: float) -> float:
         budget = None if self.inside is None else self.inside.budget

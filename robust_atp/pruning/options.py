@@ -17,6 +17,12 @@ def one_of(option: str, value: Any, allowed: Sequence[Any]) -> None:
         )
 
 
+def text(option: str, value: Any) -> None:
+    """Raise ``UserError`` unless ``value`` is text."""
+    if not isinstance(value, str):
+        raise UserError(f"{option} must be text; got {value!r}")
+
+
 def within(option: str, value: Any, low: float, high: float) -> None:
     """Raise ``UserError`` unless ``value`` is a number in [low, high]."""
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from robust_atp.data import Dataset
 from robust_atp.errors import UserError
 from robust_atp.interventions import surroundings, version
+from robust_atp.pruning.trained import weights_hash
 from robust_atp.sweep.plan import Plan, image_ids, interventions, plan
 from robust_atp.sweep.study import BackboneConfig, Study
 
@@ -29,6 +30,7 @@ def plan_study(study: Study) -> Plan:
         datasets=datasets,
         revisions={backbone.name: revision(backbone) for backbone in study.backbones},
         versions=versions(study),
+        pruner_weights={backbone.name: pruner_weights(study, backbone) for backbone in study.backbones},
     )
 
 
@@ -53,6 +55,17 @@ def revision(backbone: BackboneConfig) -> str:
     if backbone.revision is not None and _COMMIT.fullmatch(backbone.revision):
         return backbone.revision
     return _commit(backbone)
+
+
+def pruner_weights(study: Study, backbone: BackboneConfig) -> dict[str, str]:
+    """Content hashes of the weights that trained pruners of a study have of their own, by pruner and file."""
+    found = {}
+    for pruner in study.grid.pruner:
+        file = pruner.options.get("weights", "")
+        digest = weights_hash(pruner.name, backbone.id, file)
+        if digest is not None:
+            found[f"{pruner.name} {file}".rstrip()] = digest
+    return found
 
 
 def load(backbone: BackboneConfig) -> "Backbone":

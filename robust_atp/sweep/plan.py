@@ -99,18 +99,25 @@ def interventions(study: Study) -> tuple[Intervention, ...]:
 
 
 def plan(
-    study: Study, datasets: Sequence[Dataset], revisions: Mapping[str, str], versions: Mapping[str, int]
+    study: Study,
+    datasets: Sequence[Dataset],
+    revisions: Mapping[str, str],
+    versions: Mapping[str, int],
+    pruner_weights: Mapping[str, Mapping[str, str]],
 ) -> Plan:
     """Lay out the units of a study.
 
     ``datasets`` come in the order of ``study.data``; ``revisions`` maps names of backbones to the resolved
-    revisions of their weights, ``versions`` names of interventions to the versions of their implementations.
+    revisions of their weights, ``versions`` names of interventions to the versions of their implementations,
+    ``pruner_weights`` names of backbones to the content hashes of weights that trained pruners have for them.
 
     Units come shard by shard with all interventions of a shard together: a worker reads images and embeds
     questions once, and a half-finished study is a complete study of fewer images.
     """
     backbones = {
-        backbone.name: _backbone_identity(backbone) | {"revision": revisions[backbone.name]}
+        backbone.name: _backbone_identity(backbone)
+        | {"revision": revisions[backbone.name]}
+        | ({"pruner_weights": dict(own)} if (own := pruner_weights.get(backbone.name)) else {})
         for backbone in study.backbones
     }
     common = {

@@ -11,7 +11,7 @@ import pyarrow as pa
 from torch import Tensor
 
 from corruptions.registry import find
-from robust_atp.backbones.seam import Answer, KeptTokens
+from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
 from robust_atp.data import Example
 from robust_atp.interventions import pixel_hash, version
 from robust_atp.pruning import label
@@ -32,10 +32,19 @@ class Shard:
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """B images as they left the vision tower, and how long that took."""
+
+    tokens: Sequence[VisionTokens]
+    seconds: float
+
+
+@dataclass(frozen=True)
 class ArmResult:
-    """What one arm kept and answered; seconds are per question."""
+    """What one arm kept and answered; seconds are per question. Arms that share a run of the tower share it."""
 
     arm: Arm
+    encoded: Encoded
     kept: KeptTokens
     answers: Sequence[Answer]  # Q
     seconds_prune: float
@@ -51,7 +60,7 @@ def table(
     pixels: Sequence[np.ndarray],
     grids: Sequence[tuple[int, int]],
     results: Sequence[ArmResult],
-    seconds_encode: float,
+    seconds_corrupt: float,
 ) -> pa.Table:
     """Rows of a unit in the order arm, image, question. ``pixels`` are the images that the arms saw."""
     what = unit.intervention
@@ -74,13 +83,19 @@ def table(
         for hashed, patches, (rows, columns) in zip(hashes, objects, grids, strict=True)
     ]
     asked_about = Counter(shard.image_of)
+    arms_of = Counter(id(result.encoded) for result in results)
     rows = []
     for result in results:
+        encoded = result.encoded
+        seconds = seconds_corrupt / len(results) + encoded.seconds / arms_of[id(encoded)]
         for row, image, example in zip(
             _arm_rows(result, shard, metric), shard.image_of, shard.examples, strict=True
         ):
-            seconds = seconds_encode / len(pixels) / (asked_about[image] * len(results))
-            rows.append(shared | _question(example) | of_image[image] | row | {"seconds_encode": seconds})
+            encoding = {
+                "encode_flops": encoded.tokens[image].encode_flops,
+                "seconds_encode": seconds / len(pixels) / asked_about[image],
+            }
+            rows.append(shared | _question(example) | of_image[image] | row | encoding)
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
@@ -104,13 +119,10 @@ def _question(example: Example) -> dict[str, Any]:
 def _arm_rows(result: ArmResult, shard: Shard, metric: str) -> Iterator[dict[str, Any]]:
     kept, score = result.kept, METRICS[metric]
     name = label(result.arm.pruner, result.arm.options)
-    for example, indices, total, answer in zip(
-        shard.examples, kept.indices, kept.totals, result.answers, strict=True
+    for question, (example, total, answer) in enumerate(
+        zip(shard.examples, kept.totals, result.answers, strict=True)
     ):
-        cuts = [np.array(cut, dtype=np.int64) for cut in answer.cuts]
-        if len(indices) < total or not cuts:
-            cuts.insert(0, indices.cpu().numpy())
-        entered = len(indices) if answer.tokens_llm is None else answer.tokens_llm
+        entered = len(kept.features[question]) if answer.tokens_llm is None else answer.tokens_llm
         yield {
             "pruner": name,
             "keep": result.arm.keep,
@@ -118,7 +130,7 @@ def _arm_rows(result: ArmResult, shard: Shard, metric: str) -> Iterator[dict[str
             "tokens_total": total,
             "tokens_llm": entered,
             "tokens_mean": float(np.mean(answer.tokens_per_layer or entered)),
-            "kept": [pack(np.isin(np.arange(total), cut)) for cut in cuts],
+            "kept": [pack(np.isin(np.arange(total), cut)) for cut in _cuts(kept, question, answer)],
             "prediction": answer.text,
             "score": score(answer.text, example.answers),
             "first_token_logprob": answer.first_token_logprob,
@@ -127,3 +139,14 @@ def _arm_rows(result: ArmResult, shard: Shard, metric: str) -> Iterator[dict[str
             "seconds_prune": result.seconds_prune,
             "seconds_answer": result.seconds_answer,
         }
+
+
+def _cuts(kept: KeptTokens, question: int, answer: Answer) -> list[np.ndarray]:
+    """Grid positions left after each cut, from the vision tower to the decoder; all of them if there was none."""
+    inside = [np.array(cut, dtype=np.int64) for cut in answer.cuts]
+    indices, thinned = kept.indices[question], kept.thinned[question] if kept.thinned else None
+    if thinned is not None:
+        return [stage.cpu().numpy() for stage in thinned.stages] + inside
+    if len(indices) < kept.totals[question] or not inside:
+        return [indices.cpu().numpy(), *inside]
+    return inside

@@ -12,13 +12,15 @@ from torch import Tensor
 
 from robust_atp.backbones.dropping import Dropping
 from robust_atp.backbones.seam import KeptTokens, VisionTokens
+from robust_atp.backbones.shrinking import Shrinking
+from robust_atp.backbones.thinning import Thinning
 from robust_atp.data import Dataset, Example
 from robust_atp.interventions import changes_question, intervene, intervene_question, surroundings
 from robust_atp.pruning import Method, build_pruner
 from robust_atp.pruning.matching import nominal_keep
 from robust_atp.sweep.ingredients import load
 from robust_atp.sweep.plan import Arm, Unit, arms
-from robust_atp.sweep.rows import ArmResult, Shard, table
+from robust_atp.sweep.rows import ArmResult, Encoded, Shard, table
 from robust_atp.sweep.study import BackboneConfig, Study
 
 
@@ -27,6 +29,7 @@ class Pruned:
     """What one arm kept before the decoder, what it is to drop inside, and how long it took to find out."""
 
     arm: Arm
+    encoded: Encoded
     kept: KeptTokens
     droppings: list[Dropping] | None
     seconds: float
@@ -40,9 +43,7 @@ class Worker:
         self._study = study
         self._name = backbone.name
         self._backbone = load(backbone)
-        self._arms = [(arm, _method(arm, study)) for arm in arms(study)]
-        for _, method in self._arms:
-            method.check(self._backbone)
+        self._arms = [(arm, _method(arm, study).on(self._backbone)) for arm in arms(study)]
         self._signals = frozenset[str]().union(*(method.needs for _, method in self._arms))
         self._needs_text = any(method.needs_text for _, method in self._arms)
         self._rehearse()
@@ -60,26 +61,27 @@ class Worker:
         shard = self._asked(unit, self._shard(unit.dataset, unit.split, unit.images))
         start = perf_counter()
         images = [self._intervene(unit, *pair) for pair in zip(unit.images, shard.images, strict=True)]
-        tokens = self._backbone.encode(images, self._signals)
-        _finish(tokens[0].features)
-        seconds_encode = perf_counter() - start
-        results = self._answer([self._prune(unit, shard, tokens, *arm) for arm in self._arms], shard)
+        seconds_corrupt = perf_counter() - start
+        whole = self._encode(images, None)
+        pruned = [self._prune(unit, shard, images, whole, *arm) for arm in self._arms]
+        results = self._answer(pruned, shard)
         return table(
             study=self._study.name,
             unit=unit,
             metric=dataset.metric,
             shard=shard,
             pixels=images,
-            grids=[image.grid for image in tokens],
+            grids=[image.grid for image in whole.tokens],
             results=results,
-            seconds_encode=seconds_encode,
+            seconds_corrupt=seconds_corrupt,
         )
 
     def _rehearse(self) -> None:
         """Compute every signal and budget once: a CLIP model that does not load is no fault of the first unit."""
-        tokens = self._backbone.encode([np.zeros((64, 64, 3), np.uint8)], self._signals)
+        image = [np.zeros((64, 64, 3), np.uint8)]
+        whole = self._encode(image, None)
         for arm, method in self._arms:
-            self._nominal_keeps(arm, method, tokens)
+            self._encode_for(method, self._nominal_keeps(arm, method, whole.tokens), image, whole)
         if self._needs_text:
             self._backbone.embed_questions(["what is this"])
 
@@ -139,20 +141,44 @@ class Worker:
             **beside,
         )
 
+    def _encode(self, images: Sequence[np.ndarray], thinning: Thinning | Shrinking | None) -> Encoded:
+        start = perf_counter()
+        if thinning is None:
+            tokens = self._backbone.encode(images, self._signals)
+        else:
+            tokens = self._backbone.encode(images, frozenset(), thinning)
+        _finish(tokens[0].features)
+        return Encoded(tokens, perf_counter() - start)
+
+    def _encode_for(
+        self, method: Method, keeps: Sequence[float], images: Sequence[np.ndarray], whole: Encoded
+    ) -> Encoded:
+        """What ``method`` prunes: the images as all arms see them, or as a tower thinned for it leaves them."""
+        # A tower that can be thinned cuts every image into equally many patches: one budget is all images'.
+        thinning = method.thinning(keeps[0], whole.tokens[0].total, self._backbone)
+        return whole if thinning is None else self._encode(images, thinning)
+
     def _prune(
-        self, unit: Unit, shard: Shard, tokens: Sequence[VisionTokens], arm: Arm, method: Method
+        self,
+        unit: Unit,
+        shard: Shard,
+        images: Sequence[np.ndarray],
+        whole: Encoded,
+        arm: Arm,
+        method: Method,
     ) -> Pruned:
         # Random pruning draws anew for every intervention: were it the same draw, its kept tokens would be
         # perfectly stable under corruption, and no floor for the stability of anything else.
         what = unit.intervention
         condition = f"{what.name}/{what.severity}/{what.noise_seed}"
         keys = [f"{unit.dataset}/{example.image_id}/{condition}" for example in shard.examples]
-        start = perf_counter()
-        keeps = self._nominal_keeps(arm, method, tokens)
+        keeps = self._nominal_keeps(arm, method, whole.tokens)
+        encoded = self._encode_for(method, keeps, images, whole)
+        start, tokens = perf_counter(), encoded.tokens
         kept = method.prune(tokens, shard.image_of, shard.text, keeps, self._study.seed, keys)
         droppings = method.droppings(tokens, shard.image_of, keeps, self._backbone.shape.layers)
         _finish(kept.features[0])
-        return Pruned(arm, kept, droppings, perf_counter() - start)
+        return Pruned(arm, encoded, kept, droppings, perf_counter() - start)
 
     def _nominal_keeps(self, arm: Arm, method: Method, tokens: Sequence[VisionTokens]) -> list[float]:
         totals = [len(image.features) for image in tokens]
@@ -190,7 +216,7 @@ class Worker:
         )
         seconds = (perf_counter() - start) / len(answers)
         return [
-            ArmResult(p.arm, p.kept, answers[place : place + count], p.seconds / count, seconds)
+            ArmResult(p.arm, p.encoded, p.kept, answers[place : place + count], p.seconds / count, seconds)
             for p, place in zip(together, range(0, len(answers), count), strict=True)
         ]
 

@@ -235,3 +235,13 @@ def tome(tokens, text, count):
         stays = [group for number, group in enumerate(a) if number not in strongest]
         groups = sorted(stays + b, key=lambda group: group[0])
     return {group[0]: mean([tower[place] for place in group]) for group in groups}
+
+
+def spectral_count(matrix, tau, exponent=2):
+    """First number of singular values whose energy reaches the share ``tau``."""
+    energies = [float(value) ** exponent for value in torch.linalg.svdvals(matrix.double())]
+    reached, count = 0.0, 0
+    while reached < tau * sum(energies):
+        reached += energies[count]
+        count += 1
+    return max(count, 1)

@@ -12,7 +12,9 @@ from robust_atp.pruning import PRUNERS, build_pruner, keep_indices
 from robust_atp.pruning.budgets import FixedRatio
 from robust_atp.pruning.selection import top_k
 
-PRUNED = [name for name in PRUNERS.names() if name != "none" and build_pruner(name).inside is None]
+BUILT = {name: build_pruner(name) for name in PRUNERS.names()}
+# Between vision tower and decoder; what cuts inside one of the two has more tests elsewhere.
+PRUNED = [name for name, m in BUILT.items() if name != "none" and m.inside is None and m.tower is None]
 FIXED = [name for name in PRUNED if isinstance(build_pruner(name).budget, FixedRatio)]
 IMAGE_OF = [image for image in range(5) for _ in QUESTIONS]
 ASKED = QUESTIONS * 5
@@ -34,10 +36,19 @@ def indices(kept):
 
 
 @pytest.fixture(params=PRUNERS.names())
-def method(request, tiny_backbone):
-    method = build_pruner(request.param)
-    method.check(tiny_backbone)
-    return method
+def method(request, ready):
+    return ready(request.param)
+
+
+@pytest.fixture
+def seen(method, tiny_backbone, tokens):
+    """The photos as the method's arm sees them at a budget."""
+
+    def encode(keep):
+        thinning = method.thinning(keep, 16, tiny_backbone)
+        return tokens if thinning is None else tiny_backbone.encode(photos(5), frozenset(), thinning)
+
+    return encode
 
 
 def test_it_describes_itself(method, request):
@@ -47,8 +58,8 @@ def test_it_describes_itself(method, request):
     assert "\n" not in method.summary
 
 
-def test_keeping_all_is_the_unpruned_model(method, tiny_backbone, tokens, text):
-    kept = method.prune(tokens, IMAGE_OF, text, 1.0, 0, KEYS)
+def test_keeping_all_is_the_unpruned_model(method, tiny_backbone, tokens, seen, text):
+    kept = method.prune(seen(1.0), IMAGE_OF, text, 1.0, 0, KEYS)
     full = keep_indices(tokens, [range(16)] * len(ASKED), "original", IMAGE_OF)
     assert indices(kept) == indices(full)
     expected = [answer.token_ids for answer in tiny_backbone.answer(full, ASKED)]
@@ -90,7 +101,8 @@ def test_a_fixed_budget_is_met_exactly_on_every_grid(name, grid):
     assert torch.equal(features, tokens[0].features)
 
 
-def test_kept_tokens_do_not_depend_on_the_batch(method, tokens, text):
+def test_kept_tokens_do_not_depend_on_the_batch(method, seen, text):
+    tokens = seen(0.3)
     together = method.prune(tokens, IMAGE_OF, text, 0.3, 0, KEYS)
     for q in range(0, len(ASKED), 3):
         alone = method.prune([tokens[IMAGE_OF[q]]], [0], text[q : q + 1], 0.3, 0, [KEYS[q]])
@@ -98,24 +110,27 @@ def test_kept_tokens_do_not_depend_on_the_batch(method, tokens, text):
         assert torch.equal(alone.features[0], together.features[q])
 
 
-def test_pruning_is_deterministic_and_leaves_its_input_and_global_randomness_alone(method, tokens, text):
+def test_pruning_is_deterministic_and_leaves_its_input_and_global_randomness_alone(method, seen, text):
+    tokens = seen(0.3)
     before = [{name: signal.clone() for name, signal in image.signals.items()} for image in tokens]
     state = torch.random.get_rng_state()
     first = indices(method.prune(tokens, IMAGE_OF, text, 0.3, 3, KEYS))
     assert torch.equal(torch.random.get_rng_state(), state)
     torch.manual_seed(99)
     assert indices(method.prune(tokens, IMAGE_OF, text, 0.3, 3, KEYS)) == first
+    assert indices(method.prune(seen(0.3), IMAGE_OF, text, 0.3, 3, KEYS)) == first
     for image, signals in zip(tokens, before, strict=True):
         assert all(torch.equal(signals[name], signal) for name, signal in image.signals.items())
 
 
-def test_questions_with_the_same_tokens_share_them(method, tokens, text):
-    kept = method.prune(tokens, IMAGE_OF, text, 0.3, 0, KEYS)
+def test_questions_with_the_same_tokens_share_them(method, seen, text):
+    kept = method.prune(seen(0.3), IMAGE_OF, text, 0.3, 0, KEYS)
     distinct = len({id(features) for features in kept.features})
     assert distinct == (len(ASKED) if method.needs_text else 5)
 
 
-def test_pruned_answers_are_those_of_single_questions(method, tiny_backbone, tokens, text):
+def test_pruned_answers_are_those_of_single_questions(method, tiny_backbone, seen, text):
+    tokens = seen(0.3)
     kept = method.prune(tokens, IMAGE_OF, text, 0.3, 0, KEYS)
     batch = tiny_backbone.answer(kept, ASKED)
     for q in range(0, len(ASKED), 7):

@@ -3,11 +3,12 @@
 import pytest
 import torch
 from made_up import made_up
+from naive import spectral_count
 
 from robust_atp.errors import UserError
 from robust_atp.pruning import build_pruner, label
 from robust_atp.pruning.budgets import FixedRatio
-from robust_atp.pruning.energy import SpectralEnergy, calibrate, squared_singular_values
+from robust_atp.pruning.energy import SpectralEnergy, squared_singular_values
 from robust_atp.pruning.scores import Sample
 
 
@@ -22,15 +23,6 @@ def planted(values, rows=12, columns=9, seed=0):
 def count_of(matrix, keep=0.5, **options):
     sample = Sample((1, len(matrix)), {"tower_features": matrix}, features=matrix)
     return SpectralEnergy(**options)(torch.zeros(len(matrix)), keep, sample)
-
-
-def naive_count(matrix, tau, exponent=2):
-    energies = [float(value) ** exponent for value in torch.linalg.svdvals(matrix.double())]
-    reached, count = 0.0, 0
-    while reached < tau * sum(energies):
-        reached += energies[count]
-        count += 1
-    return max(count, 1)
 
 
 @pytest.mark.parametrize(
@@ -50,12 +42,12 @@ def test_planted_spectrum(tau, squared, plain):
 def test_any_matrix_against_a_loop(shape):
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1))
     for tau in (0.1, 0.5, 0.9, 0.999):
-        assert count_of(matrix, tau=tau) == naive_count(matrix, tau)
+        assert count_of(matrix, tau=tau) == spectral_count(matrix, tau)
         centred = matrix - matrix.mean(0)
         if len(matrix) > 1:
-            assert count_of(matrix, tau=tau, variant="centred") == naive_count(centred, tau)
+            assert count_of(matrix, tau=tau, variant="centred") == spectral_count(centred, tau)
         lengths = matrix / matrix.norm(dim=1, keepdim=True)
-        assert count_of(matrix, tau=tau, variant="normalised") == naive_count(lengths, tau)
+        assert count_of(matrix, tau=tau, variant="normalised") == spectral_count(lengths, tau)
 
 
 def test_variants_tokens_and_exponent_matter():
@@ -67,7 +59,7 @@ def test_variants_tokens_and_exponent_matter():
     assert SpectralEnergy(0.8)(torch.zeros(20), 0.5, sample) == 1
     budget = SpectralEnergy(0.8, tokens="tower")
     assert budget.needs == {"tower_features"}
-    assert budget(torch.zeros(20), 0.5, sample) == naive_count(matrix, 0.8)
+    assert budget(torch.zeros(20), 0.5, sample) == spectral_count(matrix, 0.8)
 
 
 def test_keep_is_the_share_unless_there_is_a_threshold_and_one_keeps_all():
@@ -99,7 +91,7 @@ def test_randomised_values_are_those_of_a_fast_falling_spectrum():
         found[:10].sqrt(), torch.tensor(values[:10], dtype=torch.float64), rtol=1e-6, atol=0
     )
     for tau in (0.5, 0.9, 0.99, 0.999):
-        assert count_of(matrix, tau=tau, svd="randomised", rank=12) == naive_count(matrix, tau)
+        assert count_of(matrix, tau=tau, svd="randomised", rank=12) == spectral_count(matrix, tau)
 
 
 def test_a_share_that_the_rank_does_not_reach_gives_the_rank():
@@ -114,57 +106,6 @@ def test_randomised_values_leave_global_randomness_alone_and_repeat():
     first = squared_singular_values(matrix, rank=5)
     assert torch.equal(first, squared_singular_values(matrix, rank=5))
     assert torch.equal(torch.random.get_rng_state(), state)
-
-
-def split(images=12):
-    """Images of different effective rank."""
-    generator = torch.Generator().manual_seed(5)
-    return [
-        torch.randn(24, 16, generator=generator) * torch.arange(1, 17.0) ** -(number / 6)
-        for number in range(images)
-    ]
-
-
-@pytest.mark.parametrize("target", [2.0, 5.5, 9.0])
-def test_calibration_meets_the_mean_on_its_split(target):
-    images = split()
-    budget = SpectralEnergy()
-    found = calibrate(images, target, budget)
-    assert found.counts == tuple(naive_count(image, found.tau) for image in images)
-    assert found.mean_count == pytest.approx(target, abs=1 / len(images) + 1e-9)  # one image steps at a time
-    assert len(set(found.counts)) > 1
-    # and no threshold on a fine grid comes nearer
-    best = min(abs(calibrate_mean(images, tau / 2000) - target) for tau in range(1, 2000))
-    assert abs(found.mean_count - target) <= best + 1e-9
-
-
-def calibrate_mean(images, tau):
-    budget = SpectralEnergy()
-    spectra = [budget.cumulative_share(image) for image in images]
-    return sum(budget.count(shares, tau, 24) for shares in spectra) / len(images)
-
-
-def test_calibrated_threshold_in_a_study_gives_the_calibrated_counts():
-    tokens, text = made_up((5, 6), images=4)
-    found = calibrate([image.features for image in tokens], 4, SpectralEnergy())
-    method = build_pruner("e-adaprune", {"tau": found.tau})
-    kept = method.prune(tokens, [0, 1, 2, 3], text, 4 / 30, 0, ["k"] * 4)
-    assert tuple(len(chosen) for chosen in kept.indices) == found.counts
-
-
-@pytest.mark.parametrize(
-    ("target", "options", "message"),
-    [
-        (0.5, {}, "mean_count must be between 1 and 16; got 0.5, nearest valid: 1"),
-        (20, {}, "between 1 and 16; got 20, nearest valid: 16"),
-        (9, {"k_max": 4}, "between 1 and 4; got 9"),
-    ],
-)
-def test_targets_out_of_reach_are_refused(target, options, message):
-    with pytest.raises(UserError, match=message):
-        calibrate(split(), target, SpectralEnergy(**options))
-    with pytest.raises(UserError, match="at least one image"):
-        calibrate([], 3, SpectralEnergy())
 
 
 @pytest.mark.parametrize(
@@ -183,7 +124,7 @@ def test_it_is_the_ranker_at_the_count_that_energy_asks_for(ranker):
     tokens, text = made_up((5, 6))
     method = build_pruner("e-adaprune", {"ranker": ranker, "tau": 0.9})
     kept = method.prune(tokens, [0], text, 0.3, 0, ["k"])
-    count = naive_count(tokens[0].features, 0.9)
+    count = spectral_count(tokens[0].features, 0.9)
     options = ranker if isinstance(ranker, dict) else {"name": ranker}
     plain = build_pruner(options["name"], {k: v for k, v in options.items() if k != "name"})
     expected = plain.prune(tokens, [0], text, count / 30, 0, ["k"])
@@ -199,6 +140,7 @@ def test_it_is_the_ranker_at_the_count_that_energy_asks_for(ranker):
     [
         ({"ranker": "prumerge"}, "'prumerge' has one of its own"),
         ({"ranker": "none"}, "'none' has one of its own"),
+        ({"ranker": "atp-llava"}, "'atp-llava' has one of its own"),
         ({"ranker": "e-adaprune"}, "'e-adaprune' has one of its own"),
         ({"ranker": "apt"}, r"did you mean 'atp'\?"),
         ({"ranker": {"alpha": 1}}, "ranker must be a pruner's name or a mapping"),

@@ -9,6 +9,7 @@ from typing import Any
 import naive_decoder
 import pytest
 import torch
+import untrained_weights
 from naive_decoder import rms
 from tiny_llava import QUESTIONS, photos
 
@@ -22,7 +23,9 @@ from robust_atp.pruning.clustering import density_peaks
 from robust_atp.pruning.inside import Powers, Table, cuts_at
 from robust_atp.pruning.matching import nominal_keep, spent
 
-INSIDE = [name for name in PRUNERS.names() if build_pruner(name).inside is not None]
+CUTTING = {name: inside for name in PRUNERS.names() if (inside := build_pruner(name).inside) is not None}
+INSIDE = [*CUTTING]
+COUNTED = [name for name, inside in CUTTING.items() if not inside.adaptive]
 ASKED = (QUESTIONS * 2)[:6]
 LLAVA_7B = DecoderShape(layers=32, weights=4 * 4096**2 + 3 * 4096 * 11008, attention=4096)
 
@@ -174,6 +177,48 @@ def naive_peaks(states, clusters):
     return centres, members
 
 
+def atp_llava(scene, count, decoder):
+    """The network written out, the spatial grid on 4 × 4 tokens."""
+    untrained = untrained_weights.atp_llava(len(decoder.layers))
+    weights = {name: tensor.double().tolist() for name, tensor in untrained.items()}
+    depth = len(scene.layers)
+    attention, n = scene.layers[-1].attention.double().mean(0), scene.count
+    vision = [
+        sum(float(attention[scene.start + j, scene.start + i]) for j in range(i, n)) / (n - i)
+        for i in range(n)
+    ]
+    rows = text_rows(scene)
+    text = [sum(float(attention[t, scene.start + i]) for t in rows) / len(rows) for i in range(n)]
+    vision, text = (
+        [(x - min(scores)) / (max(scores) - min(scores)) if n > 1 else 0.0 for x in scores]
+        for scores in (vision, text)
+    )
+    hidden = []
+    for (a, b), bias in zip(weights[f"{depth}.hidden.weight"], weights[f"{depth}.hidden.bias"], strict=True):
+        z = a * sum(vision) / n + b * sum(text) / n + bias
+        hidden.append(z * 0.5 * (1 + math.erf(z / math.sqrt(2))))
+    thresholds = [
+        1 / (1 + math.exp(-bias - sum(w * z for w, z in zip(row, hidden, strict=True))))
+        for row, bias in zip(weights[f"{depth}.heads.weight"], weights[f"{depth}.heads.bias"], strict=True)
+    ]
+    shares = [row[depth - 1] for row in weights["shares"]]
+    above = next(r for r, share in enumerate(shares) if share >= count / scene.total)
+    part = (count / scene.total - shares[above - 1]) / (shares[above] - shares[above - 1]) if above else 0.0
+    low, high = weights["offsets"][max(above - 1, 0)], weights["offsets"][above]
+    shift = low + part * (high - low)
+    margin = []
+    for i, name in enumerate(scene.alive[-1][scene.start : scene.stop]):
+        row, column = divmod(name - scene.start, 4)
+        spatial = 0.0
+        for stride in (2, 4, 8):
+            if row % stride == column % stride == 0:
+                spatial = 1 - 3 / stride**2
+        redundancy = (vision[i] + text[i]) / 2
+        margin.append(max(redundancy - thresholds[0], spatial - thresholds[1]))
+    kept = [i for i in range(n) if margin[i] > shift]
+    return kept or largest(margin, 1), [], []
+
+
 NAIVE: list[tuple[str, dict[str, Any], Callable]] = [
     ("fastv", {}, fastv),
     ("pyramiddrop", {}, pyramiddrop),
@@ -186,6 +231,7 @@ NAIVE: list[tuple[str, dict[str, Any], Callable]] = [
     ("transprune", {}, transprune("code")),
     ("transprune", {"reading": "paper", "alpha": 0.9}, transprune("paper", 0.9)),
     ("dart", {}, dart),
+    ("atp-llava", {}, atp_llava),
 ]
 
 
@@ -200,15 +246,14 @@ def whole(tokens):
 
 
 def way_of(method, keep, total, layers):
-    way = method.dropping(keep, total, layers)
+    way = method.dropping(keep, total, layers, (4, 4) if total == 16 else None)
     assert way is not None
     return way
 
 
-def choose(name, view, count):
-    inside = build_pruner(name).inside
-    assert inside is not None
-    return inside.rule(view, count)
+def choose(method, view, count):
+    assert method.inside is not None
+    return method.inside.rule(view, count)
 
 
 def answers(backbone, whole, way):
@@ -221,14 +266,16 @@ def test_every_method_has_a_naive_twin():
 
 @pytest.mark.parametrize("keep", [0.12, 0.45])
 @pytest.mark.parametrize(("name", "options", "naive"), NAIVE)
-def test_a_ragged_batch_is_what_the_formula_says_one_by_one(tiny_backbone, whole, name, options, naive, keep):
+def test_a_ragged_batch_is_what_the_formula_says_one_by_one(
+    tiny_backbone, ready, whole, name, options, naive, keep
+):
     decoder = tiny_backbone.model.model.language_model
-    way = way_of(build_pruner(name, options), keep, 16, 3)
+    way = way_of(ready(name, options), keep, 16, 3)
     found = answers(tiny_backbone, whole, way)
     for q in (0, 1, 5):
         expected, first, kept, per_layer = naive_decoder.answer(
             tiny_backbone, whole.features[q], ASKED[q], way.cuts,
-            lambda scene, count: naive(scene, count, decoder), way.position_policy,
+            lambda scene, count: naive(scene, count, decoder), way.position_policy, adaptive=way.adaptive,
         )  # fmt: skip
         assert [list(cut) for cut in found[q].cuts] == kept
         assert found[q].token_ids == expected
@@ -236,18 +283,18 @@ def test_a_ragged_batch_is_what_the_formula_says_one_by_one(tiny_backbone, whole
         assert list(found[q].tokens_per_layer) == per_layer
 
 
-def test_methods_and_options_choose_differently(tiny_backbone, whole):
+def test_methods_and_options_choose_differently(tiny_backbone, ready, whole):
     """The test above could not tell them apart if they did not."""
     chosen = set()
     for name, options, _ in NAIVE:
-        way = replace(way_of(build_pruner(name, options), 0.3, 16, 3), cuts=((2, 6),), observed_from=2)
+        way = replace(way_of(ready(name, options), 0.3, 16, 3), cuts=((2, 6),), observed_from=2)
         chosen.add(tuple(answer.cuts for answer in answers(tiny_backbone, whole, way)))
     assert len(chosen) == len(NAIVE)
 
 
 @pytest.mark.parametrize("name", INSIDE)
-def test_keeping_all_is_the_unpruned_model(tiny_backbone, whole, name):
-    way = way_of(build_pruner(name), 1.0, 16, 3)
+def test_keeping_all_is_the_unpruned_model(tiny_backbone, ready, whole, name):
+    way = way_of(ready(name), 1.0, 16, 3)
     plain = tiny_backbone.answer(whole, ASKED)
     for one, other in zip(plain, answers(tiny_backbone, whole, way), strict=True):
         assert one.token_ids == other.token_ids
@@ -255,10 +302,10 @@ def test_keeping_all_is_the_unpruned_model(tiny_backbone, whole, name):
 
 
 @pytest.mark.parametrize("name", INSIDE)
-def test_half_precision_runs_through(tiny_llava_folder, name):
+def test_half_precision_runs_through(tiny_llava_folder, ready, name):
     backbone = load_backbone(BackboneSpec(str(tiny_llava_folder), dtype="bfloat16"))
     tokens = backbone.encode(photos(2), frozenset())
-    method = build_pruner(name)
+    method = ready(name, backbone=backbone)
     kept = method.prune(tokens, range(2), None, 1.0, 0, ["k"] * 2)
     for answer in backbone.answer(kept, ASKED[:2], [way_of(method, 0.3, 16, 3)] * 2):
         assert math.isfinite(answer.first_token_logprob)
@@ -267,18 +314,18 @@ def test_half_precision_runs_through(tiny_llava_folder, name):
 
 @pytest.mark.parametrize("count", [1, 15, 16])
 @pytest.mark.parametrize("name", INSIDE)
-def test_the_smallest_and_the_largest_budgets(tiny_backbone, whole, name, count):
-    way = replace(way_of(build_pruner(name), 0.5, 16, 3), cuts=((1, count), (2, count)))
+def test_the_smallest_and_the_largest_budgets(tiny_backbone, ready, whole, name, count):
+    way = replace(way_of(ready(name), 0.5, 16, 3), cuts=((1, count), (2, count)))
     for answer in answers(tiny_backbone, whole, way):
-        assert answer.tokens_per_layer == (16, count, count)
+        assert answer.tokens_per_layer == (16, *map(len, answer.cuts))
         for cut in answer.cuts:
             assert list(cut) == sorted(set(cut))
-            assert len(cut) == count
+            assert len(cut) == count or (way.adaptive and count < 16 and len(cut) >= 1)
 
 
 @pytest.mark.parametrize("name", INSIDE)
-def test_deterministic_and_without_global_randomness(tiny_backbone, whole, name):
-    way = way_of(build_pruner(name), 0.3, 16, 3)
+def test_deterministic_and_without_global_randomness(tiny_backbone, ready, whole, name):
+    way = way_of(ready(name), 0.3, 16, 3)
     state = torch.random.get_rng_state()
     first = answers(tiny_backbone, whole, way)
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -290,32 +337,32 @@ def view_of(backbone, embeddings, visual):
         backbone.model.model.language_model, [Span(embeddings, torch.arange(len(embeddings)))], [visual]
     )
     state.advance(1)
-    return state.view(0)
+    return state.view(0, (1, visual.stop - visual.start))
 
 
 @pytest.mark.parametrize("name", INSIDE)
 @torch.no_grad()
-def test_broken_states_are_an_error(tiny_backbone, name):
+def test_broken_states_are_an_error(tiny_backbone, ready, name):
     embeddings = torch.randn(12, 32)
     embeddings[4, 0] = float("nan")
     with pytest.raises(ValueError, match="nan"):
-        choose(name, view_of(tiny_backbone, embeddings, slice(2, 8)), 3)
+        choose(ready(name), view_of(tiny_backbone, embeddings, slice(2, 8)), 3)
 
 
 @pytest.mark.parametrize("name", INSIDE)
 @torch.no_grad()
-def test_a_prompt_that_ends_with_the_image(tiny_backbone, name):
+def test_a_prompt_that_ends_with_the_image(tiny_backbone, ready, name):
     view = view_of(tiny_backbone, torch.randn(8, 32), slice(2, 8))
     if name in ("fastv", "pyramiddrop"):  # the last token is then a visual one
-        assert len(choose(name, view, 3).indices) == 3
+        assert len(choose(ready(name), view, 3).indices) == 3
     else:
         with pytest.raises(ValueError, match="no text after the image"):
-            choose(name, view, 3)
+            choose(ready(name), view, 3)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("name", INSIDE)
-def test_tokens_that_are_all_alike_are_kept_from_the_first_on(name, dtype):
+@pytest.mark.parametrize("name", COUNTED)
+def test_tokens_that_are_all_alike_are_kept_from_the_first_on(ready, name, dtype):
     def attention(rows):
         return torch.full((2, len(range(30)[rows]), 30), 0.25, dtype=dtype)
 
@@ -326,7 +373,7 @@ def test_tokens_that_are_all_alike_are_kept_from_the_first_on(name, dtype):
         prompt=states, prompt_visual=slice(2, 26), observed=torch.ones(30),
         attention=attention, next_attention=attention,
     )  # fmt: skip
-    chosen = choose(name, view, 9)
+    chosen = choose(ready(name), view, 9)
     assert chosen.indices.tolist() == list(range(9 - chosen.merged_count))
 
 
@@ -392,7 +439,7 @@ def test_transprune_high_costs_what_the_paper_says():
 
 
 @pytest.mark.parametrize("budget", ["mean_tokens", "prefill_flops"])
-@pytest.mark.parametrize("name", [*INSIDE, "random"])
+@pytest.mark.parametrize("name", [*COUNTED, "random"])
 def test_every_method_meets_a_budget_to_within_a_token_a_stage(name, budget):
     method = build_pruner(name)
     for keep in (0.3, 0.4, 0.7, 1.0):
@@ -453,7 +500,7 @@ def test_wrong_options_are_refused(name, options, message):
         build_pruner(name, options)
 
 
-@pytest.mark.parametrize("name", INSIDE)
+@pytest.mark.parametrize("name", COUNTED)
 def test_a_spectral_budget_scales_all_stages_image_by_image(tiny_backbone, tokens, name):
     method = build_pruner("e-adaprune", {"ranker": name, "tau": 0.9})
     alone = build_pruner("e-adaprune", {"tau": 0.9}).prune(tokens, range(6), None, 0.5, 0, ["k"] * 6)

@@ -1,5 +1,6 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import pytest
 
@@ -27,9 +28,15 @@ class Questions:
         ]
 
 
-def plan_of(study: Study, dataset: Questions = Questions(), revision: str = "r", version: int = 1) -> Plan:
+def plan_of(
+    study: Study,
+    dataset: Questions = Questions(),
+    revision: str = "r",
+    version: int = 1,
+    own: Mapping[str, str] = MappingProxyType({}),
+) -> Plan:
     versions = dict.fromkeys([what.name for what in interventions(study)], version)
-    return plan(study, [dataset], {"tiny": revision}, versions)  # type: ignore[list-item]
+    return plan(study, [dataset], {"tiny": revision}, versions, {"tiny": own})  # type: ignore[list-item]
 
 
 def keys(made: Plan) -> set[str]:
@@ -90,6 +97,9 @@ def test_weights_questions_and_implementations_change_every_key(small_study: Stu
     assert not before & keys(plan_of(small_study, revision="s"))
     assert not before & keys(plan_of(small_study, Questions(fingerprint="g")))
     assert not before & keys(plan_of(small_study, version=2))
+    trained = keys(plan_of(small_study, own={"atp-llava": "h"}))
+    assert not before & trained
+    assert not trained & keys(plan_of(small_study, own={"atp-llava": "i"}))
 
 
 @pytest.mark.parametrize(

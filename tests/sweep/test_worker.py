@@ -111,3 +111,15 @@ def test_the_position_policy_of_the_study_overrides_the_pruners(study_with: Call
 
 def test_group_is_json(worker: Worker, small_plan: Plan) -> None:
     assert {json.dumps(json.loads(group)) for group in rows(worker, small_plan, "clean").group} == {"{}"}
+
+
+def test_an_arm_that_shrinks_the_image_says_what_it_kept_and_spared(study_with: Callable[..., Study]) -> None:
+    study = study_with("grid.pruner=[resize]", "grid.keep=[0.35]")
+    found = rows(Worker(study, study.backbones[0]), plan_study(study), "clean")
+    resize, whole = found[found.pruner == "resize"], found[found.pruner == "none"]
+    assert set(resize.tokens_llm) == set(resize.tokens_mean) == {6}
+    assert set(resize.tokens_total) == {16}
+    (mask,) = {np.unpackbits(np.frombuffer(masks[-1], np.uint8)).tobytes() for masks in resize.kept}
+    assert np.flatnonzero(np.frombuffer(mask, np.uint8)).tolist() == [4, 6, 7, 12, 14, 15]
+    assert resize.encode_flops.max() < whole.encode_flops.min()
+    assert resize.image_hash.tolist() == whole.image_hash.tolist()

@@ -50,29 +50,49 @@ def forward(
 
     features [B, N, D], kept [B, K], tokens [B, Q, QUESTION_LENGTH], length [B, Q].
     """
-    device = features.device
     batch, total, width = features.shape
-    blocks, keep = tokens.shape[1], kept.shape[1]
     thinned = features.gather(1, kept[..., None].expand(-1, -1, width))
-    image = llava.model.multi_modal_projector(thinned)  # [B, K, D]
+    seen_at = torch.arange(kept.shape[1], device=kept.device).expand(batch, -1) if compacted else kept
+    asked_from = kept.new_full((batch,), kept.shape[1] if compacted else total)
+    return read(llava, llava.model.multi_modal_projector(thinned), seen_at, asked_from, tokens, length)
+
+
+def read(
+    llava: LlavaForConditionalGeneration,
+    image: Tensor,
+    seen_at: Tensor,
+    asked_from: Tensor,
+    tokens: Tensor,
+    length: Tensor,
+    bias: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """`forward` from the projected image [B, K, D] on, its tokens and the questions standing where they are told to.
+
+    seen_at [B, K], asked_from [B]; a bias [B, K] is added to what attention pays to the image's tokens.
+    """
+    device, width = image.device, image.shape[-1]
+    batch, blocks, _ = tokens.shape
     embed = llava.get_input_embeddings()
     start = prefix_ids().to(device)
     text = embed(tokens.flatten(1))  # [B, Q * T, D]
     inputs = torch.cat([embed(start).expand(batch, -1, -1), image.to(text.dtype), text], 1)
+    image_end = len(start) + image.shape[1]
 
-    seen_at = torch.arange(keep, device=device).expand(batch, -1) if compacted else kept
-    asked_at = (keep if compacted else total) + torch.arange(QUESTION_LENGTH, device=device).repeat(blocks)
+    asked_at = asked_from[:, None] + torch.arange(QUESTION_LENGTH, device=device).repeat(blocks)
     head = torch.arange(-len(start), 0, device=device)
-    position_ids = len(start) + torch.cat([head.expand(batch, -1), seen_at, asked_at.expand(batch, -1)], 1)
+    position_ids = len(start) + torch.cat([head.expand(batch, -1), seen_at, asked_at], 1)
+    mask = block_mask(image_end, blocks).to(inputs)  # [1, 1, L, L]
+    if bias is not None:
+        mask = mask + F.pad(bias.to(inputs), (len(start), inputs.shape[1] - image_end))[:, None, None]
     hidden = llava.model.language_model(
         inputs_embeds=inputs,
-        attention_mask=block_mask(len(start) + keep, blocks).to(inputs),
+        attention_mask=mask,
         position_ids=position_ids,
         use_cache=False,
         output_hidden_states=True,
     )
     middle, last = (
-        layer[:, len(start) + keep :].unflatten(1, (blocks, QUESTION_LENGTH))  # [B, Q, T, D]
+        layer[:, image_end:].unflatten(1, (blocks, QUESTION_LENGTH))  # [B, Q, T, D]
         for layer in (hidden.hidden_states[LAYERS // 2], hidden.last_hidden_state)
     )
     where = torch.stack([length - 1, length], -1)[..., None].expand(-1, -1, -1, width)

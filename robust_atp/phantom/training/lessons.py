@@ -1,5 +1,6 @@
 """What stage 2 learns from: scenes as frozen features with tokenised questions."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -29,7 +30,7 @@ QUESTION_LENGTH = 10  # tokens of the longest question and its answer
 class Lessons:
     """Scenes as frozen features with tokenised questions."""
 
-    features: Tensor  # bfloat16 [S, N, D]
+    features: Tensor  # bfloat16 [S, N, D], or what else was looked at
     on_object: Tensor  # bool [S, N]: the patch touches an object
     centre: Tensor  # [S, N, 2] of the object under the patch, in picture widths
     shape_place: Tensor  # [S, shapes, 2] centre of the object of each shape; nan unless there is exactly one
@@ -37,8 +38,14 @@ class Lessons:
     length: Tensor  # [S, Q] tokens of the question alone
 
     @staticmethod
-    def prepare(clip: CLIPModel, world: str, count: int, seed: int) -> "Lessons":
-        """Render, look at and question scenes 0..count-1 of a world."""
+    def prepare(
+        clip: CLIPModel,
+        world: str,
+        count: int,
+        seed: int,
+        see: Callable[[CLIPModel, Tensor], Tensor] | None = None,
+    ) -> "Lessons":
+        """Render, look at and question scenes 0..count-1 of a world; `see`, by default `look`, gives the features."""
         scenes = [sample_scene(world, index, seed) for index in range(count)]
         generator = torch.Generator().manual_seed(seed)
         features, on_object, centre = [], [], []
@@ -46,7 +53,7 @@ class Lessons:
             some = scenes[start : start + 100]
             images, masks = zip(*(render(scene) for scene in some), strict=True)
             pixels = wear(normalise(torch.stack([torch.from_numpy(image) for image in images])), generator)
-            features.append(look(clip, pixels))
+            features.append((see or look)(clip, pixels))
             labels = patch_labels(some, list(masks))
             on_object.append(labels.shape < len(SHAPES))
             centre.append(labels.centre)

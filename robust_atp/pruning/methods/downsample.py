@@ -19,8 +19,7 @@ def downsample(space: str = "projected", position_policy: str = "compacted") -> 
     - ``space`` projected | tower: the mean is taken of what the decoder reads, or of what the projector reads.
     - ``position_policy`` compacted | original.
 
-    Tokens are pooled, not pixels: the vision tower has seen the full image. A smaller input image is
-    another baseline, which CLIP towers with learned positions do not take without resampling these.
+    Tokens are pooled, not pixels: the vision tower has seen the full image. A smaller input image is ``resize``.
     """
     one_of("space", space, ("projected", "tower"))
     return Method(

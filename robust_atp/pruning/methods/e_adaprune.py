@@ -6,7 +6,7 @@ from typing import Any
 
 from robust_atp.errors import UserError
 from robust_atp.pruning.budgets import FixedRatio
-from robust_atp.pruning.building import build_pruner
+from robust_atp.pruning.building import build_pruner, named
 from robust_atp.pruning.energy import SpectralEnergy
 from robust_atp.pruning.method import Method
 
@@ -31,20 +31,22 @@ def e_adaprune(
     - ``ranker`` cls-attention: any pruner with a fixed budget, as a study names it: ``atp``, or
       ``{name: atp, alpha: 0.25}``. Which ones the paper used is not known. A ranker that cuts inside the
       decoder takes K / N for its nominal budget, so that all its stages shrink together.
-    - ``tau``: the share of energy to preserve. Without it ``keep`` is that share; with one from
-      ``energy.calibrate``, whose mean K matches that of other arms, ``keep`` only names the arm.
+    - ``tau``: the share of energy to preserve. Without it ``keep`` is that share; with one from the command
+      ``robust-atp calibrate``, whose mean K matches that of other arms, ``keep`` only names the arm.
     - ``tokens`` projected | tower, ``variant`` raw | centred | normalised, ``exponent`` 2 | 1, ``svd``
       exact | randomised, ``rank`` 256, ``k_min`` 1, ``k_max``: see ``SpectralEnergy``.
     - ``position_policy`` compacted | original: that of the ranker is not looked at.
     """
-    name, options = _named(ranker)
+    name, options = named("ranker", ranker)
     method = build_pruner(name, options)
     energy = SpectralEnergy(tau, tokens, variant, exponent, svd, rank, k_min, k_max)
-    budget: dict[str, Any] = {"budget": energy}
-    if method.inside is not None and method.inside.budget is None:
-        budget = {"inside": replace(method.inside, budget=energy)}
-    elif not isinstance(method.budget, FixedRatio):
+    inside = method.inside
+    fixed = isinstance(method.budget, FixedRatio) if inside is None else inside.budget is None
+    if method.trained or not fixed:
         raise UserError(f"ranker must be a pruner whose budget is fixed; '{name}' has one of its own")
+    budget: dict[str, Any] = {"budget": energy}
+    if inside is not None:
+        budget = {"inside": replace(inside, budget=energy)}
     return replace(
         method,
         name="e-adaprune",
@@ -54,13 +56,3 @@ def e_adaprune(
         paper="He and Chen, Energy-Driven Adaptive Visual Token Pruning for Efficient Vision-Language Models, "
         "arXiv:2603.05950",
     )
-
-
-def _named(ranker: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    if isinstance(ranker, str):
-        return ranker, {}
-    if not isinstance(ranker, Mapping) or "name" not in ranker:
-        raise UserError(
-            f"ranker must be a pruner's name or a mapping with its name and options; got {ranker!r}"
-        )
-    return ranker["name"], {option: value for option, value in ranker.items() if option != "name"}
