@@ -110,15 +110,16 @@ def _levels(
     return results
 
 
-def _severity(value: Any) -> float:
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Real) or math.isnan(value):
-        raise CorruptionError(f"severity must be a number, got {value!r}")
+def _severity(severity: Any) -> float:
+    if isinstance(severity, bool | np.bool_) or not isinstance(severity, Real) or math.isnan(severity):
+        raise CorruptionError(f"severity must be a number, got {severity!r}")
+    value = float(severity)
     if not 0 <= value <= SEVERITIES:
         closest = 0 if value < 0 else SEVERITIES
         raise CorruptionError(
-            f"severity must be 0 (unchanged) to {SEVERITIES}, got {value}   (nearest: {closest})"
+            f"severity must be 0 (unchanged) to {SEVERITIES}, got {severity}   (nearest: {closest})"
         )
-    return float(value)
+    return value
 
 
 def _integer(what: str, value: Any) -> int:

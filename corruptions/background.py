@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from corruptions.filters import spread
 from corruptions.images import RGB
 from corruptions.registry import register
 
@@ -22,7 +23,7 @@ def other_scene(image: RGB, mask: NDArray[np.bool_], donor: RGB) -> tuple[NDArra
     # Grown by the feather, so that the object itself stays whole.
     grown = cv2.dilate(mask.astype(np.float32), np.ones((3, 3)), iterations=2)
     opacity = np.maximum(cv2.GaussianBlur(grown, (0, 0), FEATHER), mask.astype(np.float32))
-    return np.asarray(cv2.merge([opacity] * 3), np.float32), np.asarray(scene, np.uint8)
+    return spread(np.asarray(opacity, np.float32)), np.asarray(scene, np.uint8)
 
 
 @register(
@@ -31,9 +32,7 @@ def other_scene(image: RGB, mask: NDArray[np.bool_], donor: RGB) -> tuple[NDArra
     severity={"opacity": [0.2, 0.4, 0.6, 0.8, 1.0]},
     shared=other_scene,
 )
-def background_swap(
-    image: RGB, *, shared: tuple[NDArray[np.float32], RGB], opacity: float
-) -> RGB:
+def background_swap(image: RGB, *, shared: tuple[NDArray[np.float32], RGB], opacity: float) -> RGB:
     """Everything but the object of ``mask`` gives way to another image, by ``opacity``.
 
     After the natural backgrounds of Xiao, Engstrom, Ilyas & Madry, "Noise or Signal" (ICLR 2021). A question

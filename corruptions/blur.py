@@ -29,7 +29,7 @@ from corruptions.registry import register
 def defocus_blur(image: RGB, *, radius: int, alias_blur: float) -> RGB:
     """Out of focus: convolution with a disk of ``radius`` px."""
     kernel = disk_kernel(radius, alias_blur)
-    return positive(disk_filter(cv2.bitwise_not(image), kernel, radius), white_level(kernel))
+    return positive(disk_filter(255 - image, kernel, radius), white_level(kernel))
 
 
 @register(
@@ -62,7 +62,7 @@ def _smoothed(image: RGB, sigma: float) -> RGB:
 def motion_blur(image: RGB, *, rng: np.random.RandomState, radius: int, sigma: float) -> RGB:
     """Camera motion along a straight line at a random angle of -45 to 45 degrees."""
     rows, columns, weights = line_kernel(radius, sigma, rng.uniform(-45, 45), image.shape[:2])
-    negative = cv2.bitwise_not(image).astype(np.float32)
+    negative = (255 - image).astype(np.float32)
     smeared = sparse_filter(negative, rows, columns, weights, cv2.BORDER_REPLICATE)
     return positive(smeared, white_level(weights))
 
@@ -104,6 +104,6 @@ def zoom_blur(image: RGB, *, stop: float, step: float) -> RGB:
 def gaussian_blur(image: RGB, *, sigma: float) -> RGB:
     """Convolution with a Gaussian of ``sigma`` px, cut off at 4 ``sigma``."""
     side = 2 * int(4 * sigma + 0.5) + 1
-    negative = cv2.bitwise_not(image).astype(np.float32)
+    negative = (255 - image).astype(np.float32)
     blurred = cv2.GaussianBlur(negative, (side, side), sigma, borderType=cv2.BORDER_REPLICATE)
     return positive(np.asarray(blurred, np.float32), white=255)

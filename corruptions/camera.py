@@ -12,9 +12,7 @@ def side_of_turn(image: RGB, rng: np.random.RandomState) -> int:
     return int(rng.choice([-1, 1]))
 
 
-@register(
-    "rotation", family="camera", severity={"degrees": [4, 8, 15, 25, 45]}, shared=side_of_turn
-)
+@register("rotation", family="camera", severity={"degrees": [4, 8, 15, 25, 45]}, shared=side_of_turn)
 def rotation(image: RGB, *, shared: int, degrees: float) -> RGB:
     """The image turned about its middle, to either side; what comes into view mirrors what was at the edge."""
     height, width = image.shape[:2]

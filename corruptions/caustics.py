@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+from corruptions.filters import spread
 from corruptions.images import RGB, levels_to_bytes
 from corruptions.registry import register
 from corruptions.waves import Field, coordinates
@@ -56,5 +57,5 @@ def caustic_refraction(image: RGB, *, shared: tuple[Field, Field], strength: flo
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    glitter = np.asarray(np.float32(255 * 2 * strength) * (down - right), np.float32)
-    return levels_to_bytes(moved + np.asarray(cv2.cvtColor(glitter, cv2.COLOR_GRAY2RGB), np.float32))
+    glitter = np.float32(255 * 2 * strength) * (down - right)
+    return levels_to_bytes(np.asarray(moved, np.float32) + spread(glitter))

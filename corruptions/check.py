@@ -5,6 +5,7 @@ import random
 import warnings
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,7 @@ def _problem(test: Rule, corruption: Corruption) -> str:
         return f"{type(error).__name__}: {error}"
 
 
-def _common_rules(example: Callable[..., object]) -> dict[str, Rule]:
+def _common_rules(example: Callable[..., Any]) -> dict[str, Rule]:
     """Return the rules of both media; ``example(corruption, severity, seed)`` corrupts something ordinary."""
 
     def repeatable(corruption: Corruption) -> str:

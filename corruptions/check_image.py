@@ -1,6 +1,7 @@
 """What the contract asks of a corruption of images."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from time import thread_time
 
 import numpy as np
@@ -94,11 +95,9 @@ def _effective(corruption: Corruption) -> str:
 def _monotone(corruption: Corruption) -> str:
     image = scene(224, 224)
     decibels = [psnr(image, level) for level in _ladder(image, corruption)]
-    for severity, (before, after) in enumerate(zip(decibels, decibels[1:], strict=False), start=2):
+    for severity, (before, after) in enumerate(pairwise(decibels), start=2):
         if after > before:
-            return (
-                f"severity {severity} ({after:.1f} dB) is nearer to the image than {severity - 1} ({before:.1f})"
-            )
+            return f"severity {severity} ({after:.1f} dB) is nearer to the image than {severity - 1} ({before:.1f})"
     return ""
 
 

@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image
 
 from corruptions.draws import uniform
-from corruptions.filters import Levels, gaussian_kernel
+from corruptions.filters import gaussian_kernel
 from corruptions.hsv import Plane, hsv_to_rgb, rgb_to_hsv
-from corruptions.images import RGB, levels_to_bytes, to_bytes
+from corruptions.images import RGB, Levels, levels_to_bytes, to_bytes
 from corruptions.registry import register
 
 
@@ -43,9 +43,7 @@ def elastic_transform(
     ``amplitude``. Unlike ImageNet-C's first code there is no affine part, as in imagecorruptions.
     """
     height, width = image.shape[:2]
-    down, right = (
-        gaussian_kernel(sigma * side, truncate=3).astype(np.float32) for side in (height, width)
-    )
+    down, right = (gaussian_kernel(sigma * side, truncate=3).astype(np.float32) for side in (height, width))
     farthest = np.float32(amplitude * reach * height)  # px
     source_x, source_y = (
         farthest * cv2.sepFilter2D(field, -1, right, down, borderType=cv2.BORDER_REFLECT) for field in shared

@@ -7,9 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from corruptions.images import RGB
+from corruptions.images import RGB, Levels
 
-Levels = NDArray[np.float32]  # [H, W] or [H, W, 3], in grey levels 0..255
 Offsets = NDArray[np.intp]  # [taps], in px
 
 # From 130 entries on OpenCV filters by way of a Fourier transform: 8 ms instead of 1.3 at 336 x 336 px.
@@ -128,7 +127,7 @@ def positive(negative: Levels, white: float) -> RGB:
     negative *= np.float32(1 + (RELATIVE_ROUNDING if white < 255 else -RELATIVE_ROUNDING))
     negative += np.float32(255 - white)
     np.ceil(negative, out=negative)
-    return np.asarray(cv2.bitwise_not(np.clip(negative, 0, 255, out=negative).astype(np.uint8)), np.uint8)
+    return 255 - np.clip(negative, 0, 255, out=negative).astype(np.uint8)
 
 
 def white_level(weights: NDArray[np.floating]) -> float:
@@ -137,6 +136,11 @@ def white_level(weights: NDArray[np.floating]) -> float:
     for weight in weights.ravel().tolist():
         total += 255 * weight
     return total
+
+
+def spread(plane: Levels) -> Levels:
+    """Return [H, W] as [H, W, 3]: NumPy broadcasts over a last axis of three at a tenth of the speed."""
+    return np.asarray(cv2.cvtColor(plane, cv2.COLOR_GRAY2RGB), np.float32)
 
 
 def zoom_axis(size: int, factor: float) -> tuple[int, int, int]:

@@ -24,13 +24,13 @@ def shuffle(image: RGB, reach: int, rng: np.random.RandomState) -> RGB:
     right, down = np.moveaxis(rng.randint(-reach, reach, (*scan[inner].shape, 2), np.int32), 2, 0)
     source = scan.copy()
     source[inner] -= down * width + right
-    source = source[::-1, ::-1].reshape(-1)  # [H * W], in scan order; a pixel of the rim is its own
-    origin = np.minimum(source, np.arange(height * width))
+    sources = source[::-1, ::-1].reshape(-1)  # [H * W], in scan order; a pixel of the rim is its own
+    origin = np.minimum(sources, np.arange(height * width))
     while not np.array_equal(further := origin.take(origin), origin):
         origin = further
 
     # Four bytes to a pixel are gathered as one number.
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA).view(np.uint32)[::-1, ::-1].reshape(-1)
-    shuffled = np.ascontiguousarray(pixels.take(source.take(origin))[::-1]).reshape(height, width)
-    shuffled = shuffled.view(np.uint8).reshape(height, width, 4)
+    gathered = np.ascontiguousarray(pixels.take(sources.take(origin))[::-1])
+    shuffled = gathered.view(np.uint8).reshape(height, width, 4)
     return np.asarray(cv2.cvtColor(shuffled, cv2.COLOR_RGBA2RGB), np.uint8)

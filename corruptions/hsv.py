@@ -26,7 +26,7 @@ def hsv_to_rgb(planes: Plane, scale: float, offset: float) -> RGB:
     return image
 
 
-def _to_hsv(image: RGB) -> tuple[Plane, Plane, Plane]:
+def _to_hsv(image: RGB) -> list[Plane]:
     """Convert by the usual six-sector algorithm, with ties between the largest channels going to the later one.
 
     The order of operations matters down to the last bit: doubled saturation lands on whole grey levels, where
@@ -39,12 +39,12 @@ def _to_hsv(image: RGB) -> tuple[Plane, Plane, Plane]:
     after = np.where(is_blue, red, np.where(is_green, blue, green)) / 255.0
     before = np.where(is_blue, green, np.where(is_green, red, blue)) / 255.0
     start = np.where(is_blue, np.uint8(4), np.where(is_green, np.uint8(2), np.uint8(0)))
-    value = largest / 255.0
+    value = np.divide(largest, 255.0, dtype=np.float64)
     chroma = value - cv2.min(cv2.min(red, green), blue) / 255.0
     hue = (start + (after - before) / np.where(chroma == 0, 1, chroma)) / 6
     hue += hue < 0
     hue *= chroma != 0
-    return hue, chroma / np.where(largest == 0, 1, value), value
+    return [hue, np.divide(chroma, np.where(largest == 0, 1, value)), value]
 
 
 def _to_rgb(hue: Plane, saturation: Plane, value: Plane) -> RGB:

@@ -11,6 +11,7 @@ from PIL import Image
 from corruptions.errors import ConversionWarning, CorruptionError
 
 RGB: TypeAlias = NDArray[np.uint8]  # [H, W, 3]
+Levels: TypeAlias = NDArray[np.float32]  # [H, W] or [H, W, 3], in grey levels 0..255
 
 # Below this the severity tables, which were tuned at 224 px, leave nothing of the image.
 MIN_SIDE = 32
@@ -63,7 +64,7 @@ def to_bytes(intensity: NDArray[np.floating[Any]]) -> RGB:
     return scaled.astype(np.uint8)
 
 
-def levels_to_bytes(levels: NDArray[np.float32]) -> RGB:
+def levels_to_bytes(levels: Levels) -> RGB:
     """Map grey levels to uint8 like ``to_bytes``: clipped to 0..255, in place, and truncated."""
     return np.clip(levels, 0, 255, out=levels).astype(np.uint8)
 

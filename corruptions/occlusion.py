@@ -41,9 +41,7 @@ def _hidden(image: RGB, where: Mask) -> RGB:
     return result
 
 
-@register(
-    "occlusion", family="occlusion", severity={"area": [0.05, 0.1, 0.2, 0.35, 0.5]}, shared=box_draws
-)
+@register("occlusion", family="occlusion", severity={"area": [0.05, 0.1, 0.2, 0.35, 0.5]}, shared=box_draws)
 def occlusion(image: RGB, *, shared: Boxes, area: float) -> RGB:
     """Six grey boxes anywhere, with ``area`` of the image in all; at its edge and where they overlap, less."""
     return _hidden(image, covered(image, shared, area))

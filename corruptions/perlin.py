@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corruptions.draws import uniform
+from corruptions.filters import spread
 from corruptions.images import RGB, levels_to_bytes
 from corruptions.registry import register
 
@@ -57,6 +58,5 @@ def turbulence(image: RGB, rng: np.random.RandomState) -> NDArray[np.float32]:
 )
 def perlin_noise(image: RGB, *, shared: NDArray[np.float32], opacity: float) -> RGB:
     """Pale clouds: the image mixed with ``opacity`` of Perlin turbulence (Mintun et al., NeurIPS 2021)."""
-    clouds = cv2.cvtColor(shared, cv2.COLOR_GRAY2RGB)
-    levels = cv2.addWeighted(image.astype(np.float32), 1 - opacity, clouds, 255 * opacity, 0)
+    levels = cv2.addWeighted(image.astype(np.float32), 1 - opacity, spread(shared), 255 * opacity, 0)
     return levels_to_bytes(np.asarray(levels, np.float32))

@@ -7,7 +7,11 @@ from corruptions.registry import register
 # Five ways of asking, the further from the plain question the further down; each line says the same.
 PARAPHRASES = (
     ("Please tell me: {question}", "Question: {question}", "Quick question: {question}"),
-    ("Looking at the picture, {question}", "Judging by this photo, {question}", "From what you see, {question}"),
+    (
+        "Looking at the picture, {question}",
+        "Judging by this photo, {question}",
+        "From what you see, {question}",
+    ),
     (
         "I would like to know the following about the picture. {question}",
         "Have a look at the picture and then answer this. {question}",

@@ -19,7 +19,7 @@ def ssim(clean: RGB, corrupted: RGB) -> float:
     Gaussian window of sigma 1.5 px on 11 x 11 px, constants 0.01 and 0.03, only windows inside the image
     (Wang, Bovik, Sheikh & Simoncelli, IEEE TIP 2004). Both [H, W, 3] with sides of at least 11 px.
     """
-    x, y = clean.astype(np.float64), corrupted.astype(np.float64)
+    x, y = clean.astype(np.float32), corrupted.astype(np.float32)
 
     def local_mean(image: np.ndarray) -> np.ndarray:
         return np.asarray(cv2.GaussianBlur(image, (11, 11), 1.5))[5:-5, 5:-5]
@@ -31,4 +31,4 @@ def ssim(clean: RGB, corrupted: RGB) -> float:
     similarity = ((2 * mean_x * mean_y + steady) * (2 * covariance + contrast)) / (
         (mean_x**2 + mean_y**2 + steady) * (variance_x + variance_y + contrast)
     )
-    return float(similarity.mean())
+    return float(similarity.mean(dtype=np.float64))

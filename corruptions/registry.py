@@ -48,9 +48,7 @@ def register(
     def decorate(function: Function) -> Function:
         first_line = (inspect.getdoc(function) or "").partition("\n")[0]
         table = {parameter: tuple(values) for parameter, values in severity.items()}
-        corruption = Corruption(
-            name, family, function, table, version, summary or first_line, shared, medium
-        )
+        corruption = Corruption(name, family, function, table, version, summary or first_line, shared, medium)
         _check(corruption)
         ours = function.__module__ == f"{__package__}.{BUILT_IN.get(name)}"
         if name in BUILT_IN and not ours:
@@ -134,7 +132,9 @@ def _check(corruption: Corruption) -> None:
         if parameter in RESERVED:
             raise CorruptionError(f"corruption '{name}': a parameter cannot be called '{parameter}'")
     if "shared" in keywords(corruption.apply) and "rng" in keywords(corruption.apply):
-        raise CorruptionError(f"corruption '{name}': with 'shared', draw from 'rng' there and not in the function")
+        raise CorruptionError(
+            f"corruption '{name}': with 'shared', draw from 'rng' there and not in the function"
+        )
     offered = {"rng", *CONTEXT}
     _bind(corruption, corruption.apply, {*corruption.severity, *(keywords(corruption.apply) & offered)})
     if corruption.shared is not None:

@@ -6,10 +6,10 @@ Mintun, Kirillov & Xie, "On Interaction Between Augmentations and Corruptions in
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from corruptions.filters import spread
 from corruptions.images import RGB, levels_to_bytes
 from corruptions.registry import register
 from corruptions.waves import Field, coordinates
@@ -85,5 +85,4 @@ def inverse_sparkles(image: RGB, *, shared: Star, falloff: float, radius: float)
 
 def _towards_white(image: RGB, kept: Field) -> RGB:
     """Return the image where ``kept`` [H, W] is 1 and white where it is 0."""
-    darkness = cv2.bitwise_not(image) * np.asarray(cv2.cvtColor(kept, cv2.COLOR_GRAY2RGB), np.float32)
-    return levels_to_bytes(255 - darkness)
+    return levels_to_bytes(255 - (255 - image) * spread(kept))

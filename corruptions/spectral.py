@@ -14,7 +14,9 @@ from corruptions.images import RGB, levels_to_bytes
 from corruptions.registry import register
 
 
-def spectral_noise(amplitude: NDArray[np.float32], width: int, rng: np.random.RandomState) -> NDArray[np.float32]:
+def spectral_noise(
+    amplitude: NDArray[np.float32], width: int, rng: np.random.RandomState
+) -> NDArray[np.float32]:
     """Return real noise [H, W] of standard deviation 1 with random phases; ``amplitude``: [H, W // 2 + 1]."""
     phase = np.float32(np.pi) * uniform(rng, *amplitude.shape)
     spectrum = amplitude * (np.cos(phase) + 1j * np.sin(phase)).astype(np.complex64)
@@ -47,8 +49,10 @@ def blue_noise_sample(image: RGB, *, shared: NDArray[np.float32], threshold: flo
 
 def brown_noise(image: RGB, rng: np.random.RandomState) -> NDArray[np.float32]:
     """Draw noise [H, W, 3] whose amplitude falls with the square of frequency."""
-    amplitude = 1 / (frequency(*image.shape[:2]) ** 2 + 1)
-    return np.asarray(cv2.merge([spectral_noise(amplitude, image.shape[1], rng) for _ in range(3)]), np.float32)
+    amplitude = np.float32(1) / (frequency(*image.shape[:2]) ** 2 + 1)
+    return np.asarray(
+        cv2.merge([spectral_noise(amplitude, image.shape[1], rng) for _ in range(3)]), np.float32
+    )
 
 
 @register(

@@ -22,9 +22,7 @@ def _recompressed(image: RGB, kind: str, **options: Any) -> RGB:
 @register("jpeg2000_compression", family="transport", severity={"ratio": [40, 70, 120, 200, 350]})
 def jpeg2000_compression(image: RGB, *, ratio: float) -> RGB:
     """JPEG 2000 at ``ratio`` to 1: wavelets that smear instead of blocks."""
-    return _recompressed(
-        image, "JPEG2000", quality_mode="rates", quality_layers=[ratio], irreversible=True
-    )
+    return _recompressed(image, "JPEG2000", quality_mode="rates", quality_layers=[ratio], irreversible=True)
 
 
 @register("webp_compression", family="transport", severity={"quality": [30, 15, 8, 3, 0]})

@@ -18,9 +18,7 @@ def slips(text: str, rng: np.random.RandomState) -> tuple[np.ndarray, list[str]]
     return rng.random_sample(len(words)), [mistyped(word, rng) for word in words]
 
 
-@register(
-    "typos", family="text", medium="text", severity={"share": [0.1, 0.2, 0.35, 0.5, 0.8]}, shared=slips
-)
+@register("typos", family="text", medium="text", severity={"share": [0.1, 0.2, 0.35, 0.5, 0.8]}, shared=slips)
 def typos(text: str, *, shared: tuple[np.ndarray, list[str]], share: float) -> str:
     """One slip in a ``share`` of the words of at least three characters, and in at least one of them."""
     draws, wrong = shared

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from corruptions.filters import spread
 from corruptions.images import RGB, levels_to_bytes
 from corruptions.registry import register
 
@@ -22,7 +23,7 @@ def coordinates(image: RGB) -> tuple[Field, Field]:
 
 def added(image: RGB, field: Field) -> RGB:
     """Return the image plus a field [H, W] of grey levels."""
-    return levels_to_bytes(image + np.asarray(cv2.cvtColor(field, cv2.COLOR_GRAY2RGB), np.float32))
+    return levels_to_bytes(image + spread(field))
 
 
 def grating(image: RGB, rng: np.random.RandomState) -> Field:
@@ -52,7 +53,9 @@ def rings(image: RGB, rng: np.random.RandomState) -> Field:
     side = min(image.shape[:2])
     down, right = y - rng.uniform(0, len(image)), x - rng.uniform(0, image.shape[1])
     ripples, amplitude, width = rng.uniform(0, [10, side / 10, side / 10])
-    radius = np.hypot(down, right) + np.float32(amplitude) * np.sin(np.float32(ripples) * np.arctan2(down, right))
+    radius = np.hypot(down, right) + np.float32(amplitude) * np.sin(
+        np.float32(ripples) * np.arctan2(down, right)
+    )
     return np.asarray(radius / np.float32(width) % 1 - 0.5, np.float32)
 
 
@@ -71,7 +74,9 @@ def plasma_colours(image: RGB, rng: np.random.RandomState) -> NDArray[np.float32
     """Draw a warped interference pattern [H, W, 3] in [−1, 1]."""
     time, sharpness, scale = rng.uniform([0, 0.5, 0.075], [6 * np.pi, 1, 0.2])
     steps = rng.randint(4, 7)
-    y, x = np.broadcast_arrays(*(axis / np.float32(scale * min(image.shape[:2])) for axis in coordinates(image)))
+    y, x = np.broadcast_arrays(
+        *(axis / np.float32(scale * min(image.shape[:2])) for axis in coordinates(image))
+    )
     for step in range(steps):
         pitch, lag, damping = 1.93**step, time / 1.15**step, (2.25 - sharpness) ** step
         pulled_x = np.cos(np.float32(pitch) * y + np.float32(lag)) / np.float32(damping)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corruptions.draws import normal
-from corruptions.filters import Levels, line_kernel, sparse_filter, zoomed
-from corruptions.images import RGB, levels_to_bytes, lookup_pairs, to_bytes
+from corruptions.filters import line_kernel, sparse_filter, spread, zoomed
+from corruptions.images import RGB, Levels, levels_to_bytes, lookup_pairs, to_bytes
 from corruptions.plasma import Wobble, plasma, plasma_draws
 from corruptions.registry import register
 from corruptions.textures import FROST, frost_photo, frost_photo_resized
@@ -64,11 +64,11 @@ def snow(
     flakes = sparse_filter(flakes.clip(0, 1), rows, columns, weights, cv2.BORDER_REPLICATE)
     layer = np.rint(flakes[:height, :width] * 255)  # [H, W]
     levels = image.astype(np.float32)
-    grey = cv2.cvtColor(levels, cv2.COLOR_RGB2GRAY) * np.float32(1.5) + np.float32(127.5)
-    whitened = np.maximum(levels, cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB))
-    levels = cv2.addWeighted(levels, keep, whitened, 1 - keep, 0)
-    levels += cv2.cvtColor(layer + np.rot90(layer, 2), cv2.COLOR_GRAY2RGB)
-    return levels_to_bytes(np.asarray(levels, np.float32))
+    grey = np.asarray(cv2.cvtColor(levels, cv2.COLOR_RGB2GRAY), np.float32)
+    whitened = np.maximum(levels, spread(np.float32(1.5) * grey + np.float32(127.5)))
+    snowy = np.asarray(cv2.addWeighted(levels, keep, whitened, 1 - keep, 0), np.float32)
+    snowy += spread(layer + np.rot90(layer, 2))
+    return levels_to_bytes(snowy)
 
 
 def frost_crop(image: RGB, rng: np.random.RandomState) -> RGB:
@@ -119,9 +119,7 @@ def fog(image: RGB, *, shared: list[Wobble], strength: float, decay: float) -> R
     banks = np.ascontiguousarray(plasma(shared, decay)[:height, :width])
     peak = float(image.max()) / 255
     scale = peak / (peak + strength)
-    fogged = cv2.addWeighted(
-        image.astype(np.float32), scale, cv2.cvtColor(banks, cv2.COLOR_GRAY2RGB), 255 * strength * scale, 0
-    )
+    fogged = cv2.addWeighted(image.astype(np.float32), scale, spread(banks), 255 * strength * scale, 0)
     return levels_to_bytes(np.asarray(fogged, np.float32))
 
 
@@ -184,7 +182,7 @@ def spatter(
         return levels_to_bytes(levels)
     mud = _blurred((splash > threshold).astype(np.float32), strength)
     mud *= mud >= np.float32(0.8)
-    levels *= cv2.cvtColor(1 - mud, cv2.COLOR_GRAY2RGB)
+    levels *= spread(1 - mud)
     levels += cv2.merge([mud * brown for brown in MUD_BROWN])
     return levels_to_bytes(levels)
 

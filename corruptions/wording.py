@@ -30,9 +30,7 @@ def casing(text: str, *, shared: NDArray[np.float64], share: float) -> str:
     return _WORD.sub(lambda word: word[0].upper() if next(place) in loud else word[0], text)
 
 
-@register(
-    "word_order", family="text", medium="text", severity={"reach": [2, 3, 4, 6, 12]}, shared=word_draws
-)
+@register("word_order", family="text", medium="text", severity={"reach": [2, 3, 4, 6, 12]}, shared=word_draws)
 def word_order(text: str, *, shared: NDArray[np.float64], reach: float) -> str:
     """Words moved by up to ``reach`` places, at least two of them; punctuation stays where it is."""
     words = _WORD.findall(text)

@@ -84,7 +84,9 @@ def surroundings(
 def _mask(dataset: Dataset, image_id: str, name: str) -> np.ndarray:
     mask = dataset.object_mask(image_id)
     if mask is None:
-        raise UserError(f"corruption '{name}' needs object masks, which data set '{dataset.name}' does not have")
+        raise UserError(
+            f"corruption '{name}' needs object masks, which data set '{dataset.name}' does not have"
+        )
     return mask
 
 

@@ -58,9 +58,7 @@ def main() -> None:
     for size in arguments.sizes:
         image = photo(size)
         for name in arguments.names:
-            line = [
-                measure(image, size, name, severity, arguments.repeats) for severity in SEVERITIES
-            ]
+            line = [measure(image, size, name, severity, arguments.repeats) for severity in SEVERITIES]
             cells += line
             ratios = "  ".join(f"{cell.ratio:6.1f}" for cell in line)
             print(f"{size}  {name:<18} {ratios}   {line[-1].equality}", flush=True)
@@ -90,7 +88,7 @@ def measure(image: RGB, size: str, name: str, severity: int, repeats: int) -> Ce
         corrupt(image, name, severity, seed=seed)
         theirs.append(middle - start)
         ours.append(thread_time() - middle)
-        return Cell(
+    return Cell(
         size,
         name,
         severity,

@@ -1,5 +1,7 @@
 """Image files to pixels and back."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,30 @@ def read_rgb(path: Path) -> np.ndarray:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         # Pillow reports damaged files as any of these (SyntaxError for a broken PNG).
         raise UserError(f"image file cannot be decoded: {path} ({error})") from error
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Image files as a sequence of pixels that is read when it is looked at: one image in memory at a time."""
+
+    paths: Sequence[Path]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return read_rgb(self.paths[index])
+
+
+def read_folder(path: Path) -> ImageFiles:
+    """Return one image file, or all of a folder by name; ``UserError`` if there is none."""
+    if not path.is_dir():
+        return ImageFiles([path])
+    known = Image.registered_extensions()
+    found = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in known)
+    if not found:
+        raise UserError(f"folder has no image files: {path}")
+    return ImageFiles(found)
 
 
 def write_rgb(image: np.ndarray | Image.Image, path: Path) -> None:

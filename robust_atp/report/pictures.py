@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,7 @@ def pictures(
     for name, severity in conditions:
         rows = _rows(records, dataset, backbone, image_id, name, severity)
         first = rows.iloc[0]
-        how = {"severity": severity, "noise_seed": int(first["noise_seed"])}
+        how: dict[str, Any] = {"severity": severity, "noise_seed": int(first["noise_seed"])}
         beside = surroundings(dataset, image_id, name, **how)
         pixels = intervene(
             dataset.image(image_id), name, study_seed=study_seed, dataset=dataset.name, image_id=image_id,

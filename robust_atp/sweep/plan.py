@@ -10,6 +10,7 @@ from robust_atp.records import SCHEMA
 from robust_atp.sweep.keys import content_key
 from robust_atp.sweep.study import BackboneConfig, PrunerConfig, Study
 
+
 @dataclass(frozen=True)
 class Arm:
     """One way of pruning, at one budget. Every arm answers every question of every unit."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -129,7 +130,7 @@ class Worker:
 
     def _intervene(self, unit: Unit, image_id: str, image: np.ndarray) -> np.ndarray:
         what = unit.intervention
-        how = {"severity": what.severity, "noise_seed": what.noise_seed}
+        how: dict[str, Any] = {"severity": what.severity, "noise_seed": what.noise_seed}
         beside = surroundings(self._dataset(unit.dataset, unit.split), image_id, what.name, **how)
         return intervene(
             image,
