@@ -73,10 +73,12 @@ def matched(
     corruption = _image_type(name)
     if len(decibels) != SEVERITIES or any(after >= before for before, after in pairwise(decibels)):
         raise CorruptionError(f"a matched ladder needs {SEVERITIES} falling PSNR in dB, got {list(decibels)}")
+    # The name is part of the random stream, so the search draws what the new type will draw.
+    corruption = replace(corruption, name=f"{corruption.name}.matched")
     found = [_severity_at(images, corruption, target, seed) for target in decibels]
     rows = [corruption.parameters(severity) for severity in found]
     table = {parameter: tuple(row[parameter] for row in rows) for parameter in corruption.severity}
-    return replace(corruption, name=f"{corruption.name}.matched", severity=table)
+    return replace(corruption, severity=table)
 
 
 def _image_type(name: str | Corruption) -> Corruption:
