@@ -4,8 +4,9 @@
 >>> foggy = corrupt(image, "fog", severity=3, key="vqav2/458752")
 """
 
-from corruptions.apply import corrupt
+from corruptions.apply import corrupt, ladder
+from corruptions.corruption import Corruption
 from corruptions.errors import ConversionWarning, CorruptionError
-from corruptions.registry import Corruption, names, register
+from corruptions.registry import names, register
 
-__all__ = ["ConversionWarning", "Corruption", "CorruptionError", "corrupt", "names", "register"]
+__all__ = ["ConversionWarning", "Corruption", "CorruptionError", "corrupt", "ladder", "names", "register"]

@@ -2,9 +2,19 @@
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from corruptions.filters import disk_kernel, gaussian_kernel, line_blur, overshoots, zoom_axis
+from corruptions.filters import (
+    disk_filter,
+    disk_kernel,
+    line_kernel,
+    overshoots,
+    positive,
+    sparse_filter,
+    white_level,
+    zoom_axis,
+)
 from corruptions.glass import shuffle
 from corruptions.images import RGB, to_bytes
 from corruptions.registry import register
@@ -14,11 +24,12 @@ from corruptions.registry import register
     "defocus_blur",
     family="blur",
     severity={"radius": [3, 4, 6, 8, 10], "alias_blur": [0.1, 0.5, 0.5, 0.5, 0.5]},
+    version=2,
 )
 def defocus_blur(image: RGB, *, radius: int, alias_blur: float) -> RGB:
     """Out of focus: convolution with a disk of ``radius`` px."""
-    blurred = cv2.filter2D(image / 255.0, -1, disk_kernel(radius, alias_blur))
-    return to_bytes(np.asarray(blurred, np.float64))
+    kernel = disk_kernel(radius, alias_blur)
+    return positive(disk_filter(255 - image, kernel, radius), white_level(kernel))
 
 
 @register(
@@ -28,22 +39,32 @@ def defocus_blur(image: RGB, *, radius: int, alias_blur: float) -> RGB:
 )
 def glass_blur(image: RGB, *, rng: np.random.RandomState, sigma: float, reach: int, passes: int) -> RGB:
     """Frosted glass: blur, let each pixel be overwritten by a neighbour within ``reach`` px, blur again."""
-    # SciPy's Gaussian and not OpenCV's: truncated twice, their last bits grow to two levels on a flat area.
-    blurred = to_bytes(gaussian_filter(image / 255.0, (sigma, sigma, 0), mode="nearest"))
+    blurred = _smoothed(image, sigma)
     for _ in range(passes):
         blurred = shuffle(blurred, reach, rng)
-    return to_bytes(gaussian_filter(blurred / 255.0, (sigma, sigma, 0), mode="nearest"))
+    return _smoothed(blurred, sigma)
+
+
+def _smoothed(image: RGB, sigma: float) -> RGB:
+    # SciPy's Gaussian and not OpenCV's: truncated twice, their last bits grow to two levels on a flat area.
+    # Its weights sum to 1 within an ulp, so nothing is left to be clipped.
+    smooth: NDArray[np.float64] = gaussian_filter(image / 255.0, (sigma, sigma, 0), mode="nearest")
+    smooth *= 255
+    return smooth.astype(np.uint8)
 
 
 @register(
     "motion_blur",
     family="blur",
     severity={"radius": [10, 15, 15, 15, 20], "sigma": [3, 5, 8, 12, 15]},
+    version=2,
 )
 def motion_blur(image: RGB, *, rng: np.random.RandomState, radius: int, sigma: float) -> RGB:
     """Camera motion along a straight line at a random angle of -45 to 45 degrees."""
-    smeared = line_blur(image.astype(np.float64), radius, sigma, angle=rng.uniform(-45, 45))
-    return np.clip(smeared, 0, 255).astype(np.uint8)
+    rows, columns, weights = line_kernel(radius, sigma, rng.uniform(-45, 45), image.shape[:2])
+    negative = (255 - image).astype(np.float32)
+    smeared = sparse_filter(negative, rows, columns, weights, cv2.BORDER_REPLICATE)
+    return positive(smeared, white_level(weights))
 
 
 @register(
@@ -79,9 +100,10 @@ def zoom_blur(image: RGB, *, stop: float, step: float) -> RGB:
     return to_bytes(total / (len(factors) + 1))
 
 
-@register("gaussian_blur", family="blur", severity={"sigma": [1, 2, 3, 4, 6]})
+@register("gaussian_blur", family="blur", severity={"sigma": [1, 2, 3, 4, 6]}, version=2)
 def gaussian_blur(image: RGB, *, sigma: float) -> RGB:
-    """Convolution with a Gaussian of ``sigma`` px."""
-    kernel = gaussian_kernel(sigma)
-    blurred = cv2.sepFilter2D(image / 255.0, -1, kernel, kernel, borderType=cv2.BORDER_REPLICATE)
-    return to_bytes(np.asarray(blurred, np.float64))
+    """Convolution with a Gaussian of ``sigma`` px, cut off at 4 ``sigma``."""
+    side = 2 * int(4 * sigma + 0.5) + 1
+    negative = (255 - image).astype(np.float32)
+    blurred = cv2.GaussianBlur(negative, (side, side), sigma, borderType=cv2.BORDER_REPLICATE)
+    return positive(np.asarray(blurred, np.float32), white=255)

@@ -25,5 +25,47 @@ EXTRA = {
     "spatter": "weather",
     "saturate": "digital",
 }
-BUILT_IN = COMMON | EXTRA
 FAMILIES = tuple(dict.fromkeys(COMMON.values()))
+
+# Beyond ImageNet-C: family -> its types.
+MORE = {
+    "imagenet_c_bar": {
+        "blue_noise_sample": "spectral",
+        "brownish_noise": "spectral",
+        "caustic_refraction": "caustics",
+        "checkerboard_cutout": "checkerboard",
+        "cocentric_sine_waves": "waves",
+        "inverse_sparkles": "sparkles",
+        "perlin_noise": "perlin",
+        "plasma_noise": "waves",
+        "single_frequency_greyscale": "waves",
+        "sparkles": "sparkles",
+    },
+    "occlusion": {
+        "occlusion": "occlusion",
+        "occlude_object": "occlusion",
+        "occlude_background": "occlusion",
+    },
+    "camera": {
+        "rotation": "camera",
+        "low_light": "exposure",
+        "underexposure": "exposure",
+        "overexposure": "exposure",
+        "colour_cast": "exposure",
+    },
+    "transport": {
+        "jpeg2000_compression": "transport",
+        "webp_compression": "transport",
+        "resampling": "transport",
+        "packet_loss": "transport",
+    },
+    "background": {"background_swap": "background"},
+    "text": {
+        "typos": "typos",
+        "paraphrase": "phrases",
+        "distractor": "phrases",
+        "casing": "wording",
+        "word_order": "wording",
+    },
+}
+BUILT_IN = COMMON | EXTRA | {name: module for group in MORE.values() for name, module in group.items()}

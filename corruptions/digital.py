@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from corruptions.draws import uniform
 from corruptions.filters import gaussian_kernel
-from corruptions.hsv import hsv_to_rgb, rgb_to_hsv
-from corruptions.images import RGB, to_bytes
+from corruptions.hsv import Plane, hsv_to_rgb, rgb_to_hsv
+from corruptions.images import RGB, Levels, levels_to_bytes, to_bytes
 from corruptions.registry import register
 
 
@@ -21,13 +22,20 @@ def contrast(image: RGB, *, scale: float) -> RGB:
     return np.asarray(cv2.LUT(image, table[np.newaxis]), np.uint8)
 
 
+def displacement_fields(image: RGB, rng: np.random.RandomState) -> tuple[Levels, Levels]:
+    """Draw U(−1, 1) for every pixel [H, W], for the displacement in x and in y."""
+    return uniform(rng, *image.shape[:2]), uniform(rng, *image.shape[:2])
+
+
 @register(
     "elastic_transform",
     family="digital",
     severity={"amplitude": [12.5, 16.25, 21.25, 25, 30], "sigma": [0.01] * 5, "reach": [0.005] * 5},
+    version=2,
+    shared=displacement_fields,
 )
 def elastic_transform(
-    image: RGB, *, rng: np.random.RandomState, amplitude: float, sigma: float, reach: float
+    image: RGB, *, shared: tuple[Levels, Levels], amplitude: float, sigma: float, reach: float
 ) -> RGB:
     """Rubber sheet: pixels moved by a smooth random field (Simard, Steinkraus & Platt, ICDAR 2003).
 
@@ -35,18 +43,16 @@ def elastic_transform(
     ``amplitude``. Unlike ImageNet-C's first code there is no affine part, as in imagecorruptions.
     """
     height, width = image.shape[:2]
-    down, right = (gaussian_kernel(sigma * side, truncate=3) for side in (height, width))
-
-    def field() -> np.ndarray:
-        noise = rng.uniform(-reach * height, reach * height, size=(height, width))
-        return cv2.sepFilter2D(noise, -1, right, down, borderType=cv2.BORDER_REFLECT) * amplitude
-
-    shift_x, shift_y = field(), field()  # [H, W], in px
-    source_x = (shift_x + np.arange(width)).astype(np.float32)
-    source_y = (shift_y + np.arange(height)[:, np.newaxis]).astype(np.float32)
-    intensity = image.astype(np.float32) / np.float32(255)
-    moved = cv2.remap(intensity, source_x, source_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-    return to_bytes(np.asarray(moved, np.float32))
+    down, right = (gaussian_kernel(sigma * side, truncate=3).astype(np.float32) for side in (height, width))
+    farthest = np.float32(amplitude * reach * height)  # px
+    source_x, source_y = (
+        farthest * cv2.sepFilter2D(field, -1, right, down, borderType=cv2.BORDER_REFLECT) for field in shared
+    )  # [H, W]
+    source_x += np.arange(width, dtype=np.float32)
+    source_y += np.arange(height, dtype=np.float32)[:, np.newaxis]
+    levels = image.astype(np.float32)
+    moved = cv2.remap(levels, source_x, source_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return levels_to_bytes(np.asarray(moved, np.float32))
 
 
 @register("pixelate", family="digital", severity={"scale": [0.6, 0.5, 0.4, 0.3, 0.25]})
@@ -69,11 +75,11 @@ def jpeg_compression(image: RGB, *, quality: int) -> RGB:
     "saturate",
     family="digital",
     severity={"scale": [0.3, 0.1, 2, 5, 20], "offset": [0, 0, 0, 0.1, 0.2]},
+    shared=rgb_to_hsv,
 )
-def saturate(image: RGB, *, scale: float, offset: float) -> RGB:
+def saturate(image: RGB, *, shared: Plane, scale: float, offset: float) -> RGB:
     """Saturation of HSV times ``scale`` plus ``offset``: 1 and 2 desaturate, 3 to 5 oversaturate.
 
     Grey has hue 0, so the offsets of severity 4 and 5 turn grey pixels red, as in ImageNet-C.
     """
-    hue, saturation, value = rgb_to_hsv(image / 255.0)
-    return to_bytes(hsv_to_rgb(hue, np.clip(saturation * scale + offset, 0, 1), value))
+    return hsv_to_rgb(shared, scale, offset)

@@ -1,52 +1,23 @@
-"""What a corruption is, and how one is found by name."""
+"""How a corruption is declared, and how one is found by name."""
 
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import entry_points
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-from corruptions.catalogue import BUILT_IN, COMMON, EXTRA, FAMILIES
+from corruptions.catalogue import BUILT_IN, COMMON, EXTRA, FAMILIES, MORE
+from corruptions.corruption import CONTEXT, RESERVED, SEVERITIES, Corruption, keywords
 from corruptions.errors import CorruptionError, nearest
-from corruptions.images import RGB
 from corruptions.sources import load_source
 
-SEVERITIES = 5
 ENTRY_POINTS = "robust_atp.corruptions"
 
-SUBSETS = ("common", "extra", "all", *FAMILIES, "registered")
+SUBSETS = ("common", "extra", "all", *FAMILIES, *MORE, "registered")
 
-Function = TypeVar("Function", bound=Callable[..., RGB])
-
-
-@dataclass(frozen=True)
-class Corruption:
-    """One type of image corruption: a pure function and its severity table, as data.
-
-    ``apply(image, **parameters)`` takes and returns uint8 [H, W, 3]; if it has a keyword ``rng`` it is random
-    and gets its own ``np.random.RandomState``. ``severity`` holds five values per parameter, mildest first.
-    ``version`` is part of the random stream and of whatever is cached or recorded: raise it with every change
-    that changes a pixel.
-    """
-
-    name: str
-    family: str
-    apply: Callable[..., RGB]
-    severity: Mapping[str, tuple[Any, ...]] = field(hash=False)
-    version: int = 1
-    summary: str = ""
-
-    @property
-    def random(self) -> bool:
-        """Whether the result depends on seed and key."""
-        return "rng" in inspect.signature(self.apply).parameters
-
-    def parameters(self, severity: int) -> dict[str, Any]:
-        """Return the parameters of severity 1..5."""
-        return {parameter: values[severity - 1] for parameter, values in self.severity.items()}
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 # The one process-wide table: a decorator in a user's file has nowhere else to leave what it decorates.
@@ -60,6 +31,8 @@ def register(
     severity: Mapping[str, Sequence[Any]],
     version: int = 1,
     summary: str = "",
+    shared: Callable[..., Any] | None = None,
+    medium: Literal["image", "text"] = "image",
     override: bool = False,
 ) -> Callable[[Function], Function]:
     """Make a function known as the corruption ``name``; the function itself is returned unchanged.
@@ -67,14 +40,15 @@ def register(
         @register("rolling_shutter", family="capture", severity={"shear": [0.01, 0.02, 0.04, 0.06, 0.09]})
         def rolling_shutter(image, *, rng, shear): ...      # uint8 [H, W, 3] in and out, any size from 32 px
 
-    ``summary`` defaults to the first line of the docstring. A name that is taken, a table without five values
-    per parameter, and parameters that the function does not take are a ``CorruptionError``.
+    ``Corruption`` says what the arguments mean and what a function can ask for. ``summary`` defaults to the first
+    line of the docstring. A name that is taken, a table without five values per parameter, and parameters that
+    the function does not take are a ``CorruptionError``.
     """
 
     def decorate(function: Function) -> Function:
         first_line = (inspect.getdoc(function) or "").partition("\n")[0]
         table = {parameter: tuple(values) for parameter, values in severity.items()}
-        corruption = Corruption(name, family, function, table, version, summary or first_line)
+        corruption = Corruption(name, family, function, table, version, summary or first_line, shared, medium)
         _check(corruption)
         ours = function.__module__ == f"{__package__}.{BUILT_IN.get(name)}"
         if name in BUILT_IN and not ours:
@@ -113,17 +87,20 @@ def names(subset: str = "common") -> list[str]:
     """Return the names of a subset, in the order of ImageNet-C.
 
     ``common``: the 15 of ImageNet-C; ``noise`` (3), ``blur`` (4), ``weather`` (4), ``digital`` (4): its
-    families; ``extra``: its 4 validation types; ``all``: these 19; ``registered``: these and everything that
-    installed packages and ``register`` have added.
+    families; ``extra``: its 4 validation types; ``all``: these 19. Beyond them: ``imagenet_c_bar`` (10),
+    ``occlusion``, ``camera``, ``transport``, ``background`` and, for questions, ``text``. ``registered``:
+    everything, with what installed packages and ``register`` have added.
     """
     if subset == "common":
         return list(COMMON)
     if subset == "extra":
         return list(EXTRA)
     if subset == "all":
-        return list(BUILT_IN)
+        return [*COMMON, *EXTRA]
     if subset in FAMILIES:
         return [name for name, family in COMMON.items() if family == subset]
+    if subset in MORE:
+        return list(MORE[subset])
     if subset == "registered":
         return [*BUILT_IN, *sorted((_registered.keys() | _installed().keys()) - BUILT_IN.keys())]
     raise CorruptionError(f"subset '{subset}' is not one of: {', '.join(SUBSETS)}{nearest(subset, SUBSETS)}")
@@ -152,11 +129,26 @@ def _check(corruption: Corruption) -> None:
             raise CorruptionError(
                 f"corruption '{name}' needs {SEVERITIES} values of '{parameter}', got {len(values)}"
             )
-    given = corruption.severity.keys() | ({"rng"} if corruption.random else set())
+        if parameter in RESERVED:
+            raise CorruptionError(f"corruption '{name}': a parameter cannot be called '{parameter}'")
+    if "shared" in keywords(corruption.apply) and "rng" in keywords(corruption.apply):
+        raise CorruptionError(
+            f"corruption '{name}': with 'shared', draw from 'rng' there and not in the function"
+        )
+    offered = {"rng", *CONTEXT}
+    _bind(corruption, corruption.apply, {*corruption.severity, *(keywords(corruption.apply) & offered)})
+    if corruption.shared is not None:
+        _bind(corruption, corruption.shared, keywords(corruption.shared) & offered)
+
+
+def _bind(corruption: Corruption, function: Callable[..., Any], given: Iterable[str]) -> None:
+    given = {*given, *(["shared"] if corruption.shared and function is corruption.apply else [])}
     try:
-        inspect.signature(corruption.apply).bind(None, **dict.fromkeys(given))
+        inspect.signature(function).bind(None, **dict.fromkeys(given))
     except TypeError as error:
-        raise CorruptionError(f"corruption '{name}': the function does not fit its table: {error}") from error
+        raise CorruptionError(
+            f"corruption '{corruption.name}': {function.__name__}() does not fit its table: {error}"
+        ) from error
 
 
 @lru_cache(maxsize=1)

@@ -23,3 +23,8 @@ def random_stream(seed: int, key: str, name: str, version: int) -> np.random.Ran
     text = "\0".join((RECIPE, str(seed), name, str(version), key))
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
     return np.random.RandomState(np.random.Philox(key=int.from_bytes(digest, "little")))
+
+
+def pixel_key(pixels: np.ndarray) -> str:
+    """Return a key for an image that nobody has named: a hash of its pixels, 16 hex digits."""
+    return blake2b(np.ascontiguousarray(pixels), digest_size=8).hexdigest()

@@ -1,20 +1,31 @@
 """Weather: snow, frost, fog, light and splashes."""
 
 import math
+from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
-from corruptions.filters import line_blur, zoomed
-from corruptions.images import RGB, to_bytes
-from corruptions.plasma import plasma
+from corruptions.draws import normal
+from corruptions.filters import line_kernel, sparse_filter, spread, zoomed
+from corruptions.images import RGB, Levels, levels_to_bytes, lookup_pairs, to_bytes
+from corruptions.plasma import Wobble, plasma, plasma_draws
 from corruptions.registry import register
 from corruptions.textures import FROST, frost_photo, frost_photo_resized
 
 PALE_TURQUOISE = np.array([175, 238, 238], np.float32) / np.float32(255)
-MUD_BROWN = np.array([63, 42, 20]) / 255.0
+MUD_BROWN = np.array([63, 42, 20], np.float32)
+
+
+def normal_plane(image: RGB, rng: np.random.RandomState) -> Levels:
+    """Draw standard normal noise for every pixel [H, W]."""
+    return normal(rng, *image.shape[:2])
+
+
+def flakes_and_wind(image: RGB, rng: np.random.RandomState) -> tuple[Levels, float]:
+    """Draw standard normal noise [H, W] and the direction in which it falls, in degrees."""
+    return normal(rng, *image.shape[:2]), rng.uniform(-135, -45)
 
 
 @register(
@@ -29,11 +40,13 @@ MUD_BROWN = np.array([63, 42, 20]) / 255.0
         "blur": [4, 4, 8, 8, 12],
         "keep": [0.8, 0.7, 0.7, 0.65, 0.55],
     },
+    version=2,
+    shared=flakes_and_wind,
 )
 def snow(
     image: RGB,
     *,
-    rng: np.random.RandomState,
+    shared: tuple[Levels, float],
     mean: float,
     sigma: float,
     zoom: float,
@@ -43,65 +56,84 @@ def snow(
     keep: float,
 ) -> RGB:
     """Flakes: thresholded noise, enlarged and smeared, laid over a whitened image, once more upside down."""
+    field, angle = shared
     height, width = image.shape[:2]
-    flakes = zoomed(rng.normal(mean, sigma, size=(height, width)), zoom)  # a little larger than [H, W]
-    flakes[flakes < threshold] = 0
-    flakes = line_blur(flakes.clip(0, 1), radius, blur, angle=rng.uniform(-135, -45))
-    layer = (np.round(flakes * 255).astype(np.uint8) / 255.0)[:height, :width]  # [H, W]
-    intensity = image.astype(np.float32) / np.float32(255)
-    grey = cv2.cvtColor(intensity, cv2.COLOR_RGB2GRAY)[:, :, np.newaxis]
-    whitened = keep * intensity + (1 - keep) * np.maximum(intensity, grey * 1.5 + 0.5)
-    return to_bytes(whitened + (layer + np.rot90(layer, 2))[:, :, np.newaxis])
+    flakes = zoomed(mean + sigma * field, zoom)  # a little larger than [H, W]
+    flakes *= flakes >= threshold
+    rows, columns, weights = line_kernel(radius, blur, angle, flakes.shape)
+    flakes = sparse_filter(flakes.clip(0, 1), rows, columns, weights, cv2.BORDER_REPLICATE)
+    layer = np.rint(flakes[:height, :width] * 255)  # [H, W]
+    levels = image.astype(np.float32)
+    grey = np.asarray(cv2.cvtColor(levels, cv2.COLOR_RGB2GRAY), np.float32)
+    whitened = np.maximum(levels, spread(np.float32(1.5) * grey + np.float32(127.5)))
+    snowy = np.asarray(cv2.addWeighted(levels, keep, whitened, 1 - keep, 0), np.float32)
+    snowy += spread(layer + np.rot90(layer, 2))
+    return levels_to_bytes(snowy)
 
 
-@register(
-    "frost",
-    family="weather",
-    severity={"image_weight": [1, 0.8, 0.7, 0.65, 0.6], "frost_weight": [0.4, 0.6, 0.7, 0.7, 0.75]},
-)
-def frost(image: RGB, *, rng: np.random.RandomState, image_weight: float, frost_weight: float) -> RGB:
-    """Ice on the lens: a weighted sum of the image and a random crop of a photograph of frost."""
+def frost_crop(image: RGB, rng: np.random.RandomState) -> RGB:
+    """Draw one of the photographs of frost and a place in it: [H, W, 3]."""
     height, width = image.shape[:2]
     index = rng.randint(len(FROST))
     photo_height, photo_width = frost_photo(index).shape[:2]
     scale = 1.1 * max(1, height / photo_height, width / photo_width)
     photo = frost_photo_resized(index, math.ceil(photo_height * scale), math.ceil(photo_width * scale))
     top, left = rng.randint(photo.shape[0] - height), rng.randint(photo.shape[1] - width)
-    crop = photo[top : top + height, left : left + width]  # [H, W, 3]
-    # All 256 x 256 sums at once: exact, and cheaper than floating-point work on every pixel.
+    return photo[top : top + height, left : left + width]
+
+
+@register(
+    "frost",
+    family="weather",
+    severity={"image_weight": [1, 0.8, 0.7, 0.65, 0.6], "frost_weight": [0.4, 0.6, 0.7, 0.7, 0.75]},
+    shared=frost_crop,
+)
+def frost(image: RGB, *, shared: RGB, image_weight: float, frost_weight: float) -> RGB:
+    """Ice on the lens: a weighted sum of the image and a random crop of a photograph of frost."""
+    return lookup_pairs(_weighted_sums(image_weight, frost_weight), image, shared)
+
+
+@lru_cache(maxsize=8)
+def _weighted_sums(image_weight: float, frost_weight: float) -> RGB:
+    """Return [256 · 256]: all sums of two levels, exact and cheaper than arithmetic on every pixel."""
     levels = np.arange(256)
-    sums = np.clip(image_weight * levels[:, np.newaxis] + frost_weight * levels, 0, 255).astype(np.uint8)
-    return sums.take(image.astype(np.uint16) << 8 | crop)
+    sums = np.clip(image_weight * levels[:, np.newaxis] + frost_weight * levels, 0, 255)
+    return sums.astype(np.uint8).ravel()
+
+
+def fog_draws(image: RGB, rng: np.random.RandomState) -> list[Wobble]:
+    """Draw what the height map of the fog is made of: a square that covers the image."""
+    return plasma_draws(1 << (max(image.shape[:2]) - 1).bit_length(), rng)
 
 
 @register(
     "fog",
     family="weather",
     severity={"strength": [1.5, 2, 2.5, 2.5, 3], "decay": [2, 2, 1.7, 1.5, 1.4]},
+    version=2,
+    shared=fog_draws,
 )
-def fog(image: RGB, *, rng: np.random.RandomState, strength: float, decay: float) -> RGB:
+def fog(image: RGB, *, shared: list[Wobble], strength: float, decay: float) -> RGB:
     """Fog banks: a plasma fractal added to the image, scaled back to its maximum (black stays black)."""
     height, width = image.shape[:2]
-    side = 1 << (max(height, width) - 1).bit_length()
-    banks = plasma(side, decay, rng)[:height, :width, np.newaxis]
-    intensity = image / 255.0
-    peak = intensity.max()
-    intensity += strength * banks
-    intensity *= peak
-    intensity /= peak + strength
-    return to_bytes(intensity)
+    banks = np.ascontiguousarray(plasma(shared, decay)[:height, :width])
+    peak = float(image.max()) / 255
+    scale = peak / (peak + strength)
+    fogged = cv2.addWeighted(image.astype(np.float32), scale, spread(banks), 255 * strength * scale, 0)
+    return levels_to_bytes(np.asarray(fogged, np.float32))
 
 
 @register("brightness", family="weather", severity={"lift": [0.1, 0.2, 0.3, 0.4, 0.5]})
 def brightness(image: RGB, *, lift: float) -> RGB:
     """More light: V of HSV plus ``lift``, clipped at 1; hue and saturation are kept, black turns grey."""
-    red, green, blue = np.moveaxis(image, 2, 0)
-    value = np.maximum(np.maximum(red, green), blue)  # 30 times as fast as image.max(axis=2)
-    return _lifted(lift).take(value[:, :, np.newaxis].astype(np.uint16) << 8 | image)
+    red, green, blue = cv2.split(image)
+    value = cv2.max(cv2.max(red, green), blue)  # 30 times as fast as image.max(axis=2)
+    return lookup_pairs(_lifted(lift), np.asarray(cv2.merge([value, value, value]), np.uint8), image)
 
 
+@lru_cache(maxsize=8)
 def _lifted(lift: float) -> RGB:
-    """Return [V, x]: what a channel x of a pixel with largest channel V becomes.
+    """Return [256 · 256]: what a channel x of a pixel with largest channel V becomes, at 256 V + x.
 
     With hue and saturation x / V is kept, so two bytes decide: V' · (1 − (V − x) / V), V' = min(V + lift, 1).
     """
@@ -109,7 +141,7 @@ def _lifted(lift: float) -> RGB:
     value, channel = level[:, np.newaxis], level
     lifted = np.clip(value + lift, 0, 1)
     shortfall = (value - channel) / np.maximum(value, level[1])
-    return to_bytes(lifted * (1 - shortfall))
+    return to_bytes(lifted * (1 - shortfall)).ravel()
 
 
 @register(
@@ -123,11 +155,13 @@ def _lifted(lift: float) -> RGB:
         "threshold": [0.69, 0.68, 0.68, 0.65, 0.65],
         "strength": [0.6, 0.6, 0.5, 1.5, 1.5],
     },
+    version=2,
+    shared=normal_plane,
 )
 def spatter(
     image: RGB,
     *,
-    rng: np.random.RandomState,
+    shared: Levels,
     liquid: str,
     mean: float,
     sigma: float,
@@ -139,16 +173,25 @@ def spatter(
 
     ``strength`` is the opacity of water, and for mud the sigma in px that smooths its outline.
     """
-    splash = gaussian_filter(rng.normal(mean, sigma, size=image.shape[:2]), blur, mode="nearest")  # [H, W]
-    splash[splash < threshold] = 0
-    intensity = image.astype(np.float32) / np.float32(255)
+    splash = _blurred(mean + sigma * shared, blur)  # [H, W]
+    splash *= splash >= threshold
+    levels = image.astype(np.float32)
     if liquid == "water":
-        drops = _drops((splash * 255).astype(np.uint8)) * np.float32(strength)
-        return to_bytes(intensity + drops[:, :, np.newaxis] * PALE_TURQUOISE)
-    mud = gaussian_filter((splash > threshold).astype(np.float32), strength, mode="nearest")
-    mud[mud < 0.8] = 0
-    cover = mud[:, :, np.newaxis]
-    return to_bytes(intensity * (1 - cover) + MUD_BROWN * cover)
+        drops = _drops((splash * 255).astype(np.uint8)) * np.float32(255 * strength)
+        levels += cv2.merge([drops * light for light in PALE_TURQUOISE])
+        return levels_to_bytes(levels)
+    mud = _blurred((splash > threshold).astype(np.float32), strength)
+    mud *= mud >= np.float32(0.8)
+    levels *= spread(1 - mud)
+    levels += cv2.merge([mud * brown for brown in MUD_BROWN])
+    return levels_to_bytes(levels)
+
+
+def _blurred(plane: Levels, sigma: float) -> Levels:
+    side = 2 * int(4 * sigma + 0.5) + 1
+    return np.asarray(
+        cv2.GaussianBlur(plane, (side, side), sigma, borderType=cv2.BORDER_REPLICATE), np.float32
+    )
 
 
 def _drops(splash: RGB) -> NDArray[np.float32]:

@@ -18,7 +18,16 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("question_type", pa.string(), "kind of question, in the data set's own terms"),
     ("answer_type", pa.string(), "yes/no, number or other"),
     ("group", pa.string(), "data-set specific keys as JSON, e.g. alignment of background and answer"),
-    ("intervention", pa.string(), "clean, a corruption (fog, …) or a control image (blank, shuffled, …)"),
+    (
+        "intervention",
+        pa.string(),
+        "clean, a corruption of the image (fog, …) or of the question (typos, …), or a control image (blank, …)",
+    ),
+    (
+        "intervention_version",
+        pa.int16(),
+        "version of the implementation behind the intervention, raised with every change of its bits; 0 for clean",
+    ),
     ("severity", pa.int8(), "1..5; 0 for clean and control images"),
     ("noise_seed", pa.int64(), "seed of the corruption's random stream"),
     ("image_hash", pa.string(), "blake2b of the pixels that every arm saw"),

@@ -91,6 +91,7 @@ def synthetic_records(
                         "answer_type": "other" if kind == "shape" else "yes/no",
                         "group": json.dumps({"alignment": "aligned" if aligned else "conflict"}),
                         "intervention": intervention,
+                        "intervention_version": 0 if intervention == "clean" else 1,
                         "severity": severity,
                         "noise_seed": 0,
                         "image_hash": hashes[image, intervention, severity],

@@ -1,6 +1,8 @@
 """Image files to pixels and back."""
 
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -49,6 +51,30 @@ def encode_png(image: np.ndarray) -> bytes:
     content = BytesIO()
     Image.fromarray(image).save(content, "PNG")
     return content.getvalue()
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Image files as a sequence of pixels that is read when it is looked at: one image in memory at a time."""
+
+    paths: Sequence[Path]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return read_rgb(self.paths[index])
+
+
+def read_folder(path: Path) -> ImageFiles:
+    """Return one image file, or all of a folder by name; ``UserError`` if there is none."""
+    if not path.is_dir():
+        return ImageFiles([path])
+    known = Image.registered_extensions()
+    found = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in known)
+    if not found:
+        raise UserError(f"folder has no image files: {path}")
+    return ImageFiles(found)
 
 
 def write_rgb(image: np.ndarray | Image.Image, path: Path) -> None:

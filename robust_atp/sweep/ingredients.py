@@ -3,12 +3,12 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from corruptions.registry import find
 from robust_atp.backbones.checkpoint import Checkpoint, Unreachable, find_checkpoint
 from robust_atp.backbones.loading import BackboneSpec, capabilities
-from robust_atp.probes import controls
+from robust_atp.data import Dataset
+from robust_atp.interventions import surroundings, version
 from robust_atp.pruning.trained import weights_hash
-from robust_atp.sweep.plan import CLEAN, Plan, plan
+from robust_atp.sweep.plan import Plan, interventions, plan
 from robust_atp.sweep.refusals import refuse_impossible_arms
 from robust_atp.sweep.study import BackboneConfig, Study
 from robust_atp.tasks import SHORT_ANSWER
@@ -22,7 +22,8 @@ UNKNOWN = "unknown"
 def plan_study(study: Study) -> Plan:
     """Plan a study: reads annotation files and hashes local weight files, loads neither model nor images.
 
-    ``UserError`` for an arm that a backbone cannot do, or a backbone whose configuration cannot be read.
+    ``UserError`` for an arm that a backbone cannot do, a backbone whose configuration cannot be read, or a data set
+    that lacks what a corruption needs beside the image.
     """
     plan, unreachable = outline(study)
     if unreachable:
@@ -47,9 +48,12 @@ def outline(study: Study) -> tuple[Plan, dict[str, Unreachable]]:
         study, {name: capabilities(specs[name], checkpoint) for name, checkpoint in found.items()}
     )
     revisions = {name: checkpoint.revision for name, checkpoint in found.items()}
+    datasets = [config.load() for config in study.data]
+    for dataset in datasets:
+        _check_surroundings(study, dataset)
     planned = plan(
         study,
-        datasets=[config.load() for config in study.data],
+        datasets=datasets,
         revisions=dict.fromkeys(unreachable, UNKNOWN) | revisions,
         versions=versions(study),
         pruner_weights={backbone.name: pruner_weights(study, backbone) for backbone in study.backbones},
@@ -57,10 +61,15 @@ def outline(study: Study) -> tuple[Plan, dict[str, Unreachable]]:
     return planned, unreachable
 
 
+def _check_surroundings(study: Study, dataset: Dataset) -> None:
+    first = dataset.image_ids()[0]
+    for what in interventions(study):
+        surroundings(dataset, first, what.name, severity=what.severity, noise_seed=what.noise_seed)
+
+
 def versions(study: Study) -> dict[str, int]:
     """Versions of the implementations behind the interventions of a study."""
-    corruptions = {name: find(name).version for name in study.grid.corruption}
-    return {CLEAN: 0} | dict.fromkeys(study.grid.control, controls.VERSION) | corruptions
+    return {what.name: version(what.name, what.severity) for what in interventions(study)}
 
 
 def pruner_weights(study: Study, backbone: BackboneConfig) -> dict[str, str]:

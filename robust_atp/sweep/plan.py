@@ -5,11 +5,10 @@ from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from robust_atp.data import Dataset
+from robust_atp.interventions import CLEAN
 from robust_atp.records import SCHEMA
 from robust_atp.sweep.keys import content_key
 from robust_atp.sweep.study import BackboneConfig, PrunerConfig, Study
-
-CLEAN = "clean"
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Intervention:
-    """What is done to an image before any arm sees it.
+    """What is done to an image before any arm sees it, or to a question before any arm is asked.
 
     Clean and control images have severity 0 and noise seed 0: they exist once, whatever the noise seeds.
     """

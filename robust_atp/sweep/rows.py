@@ -13,7 +13,7 @@ from torch import Tensor
 from corruptions.registry import find
 from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
 from robust_atp.data import Example
-from robust_atp.interventions import pixel_hash
+from robust_atp.interventions import pixel_hash, version
 from robust_atp.pruning import label
 from robust_atp.records import SCHEMA
 from robust_atp.scoring import Score
@@ -74,6 +74,7 @@ def table(
         "split": unit.split,
         # A user's ``module:name`` is recorded under the name it was registered with.
         "intervention": find(what.name).name if what.severity else what.name,
+        "intervention_version": version(what.name, what.severity),
         "severity": what.severity,
         "noise_seed": what.noise_seed,
         "metric": metric,

@@ -1,7 +1,7 @@
 """Evaluates one unit: corrupt once, encode once, then let every arm answer from the same tokens."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from time import perf_counter
 from typing import cast
@@ -15,8 +15,8 @@ from robust_atp.backbones.dropping import Dropping
 from robust_atp.backbones.seam import KeptTokens, ThinsTower, VisionTokens
 from robust_atp.backbones.shrinking import Shrinking
 from robust_atp.backbones.thinning import Thinning
-from robust_atp.data import Dataset
-from robust_atp.interventions import pixels_seen
+from robust_atp.data import Dataset, Example
+from robust_atp.interventions import changes_question, intervene_question, pixels_seen
 from robust_atp.pruning import Method
 from robust_atp.pruning.matching import nominal_keep
 from robust_atp.scoring import Score, scorer
@@ -63,7 +63,7 @@ class Worker:
         The rows depend on unit and study alone, so any worker gives the same ones.
         """
         dataset = self._dataset(unit.dataset, unit.split)
-        shard = self._shard(unit.dataset, unit.split, unit.images)
+        shard = self._asked(unit, self._shard(unit.dataset, unit.split, unit.images))
         start = perf_counter()
         images = [self._intervene(unit, *pair) for pair in zip(unit.images, shard.images, strict=True)]
         seconds_corrupt = perf_counter() - start
@@ -111,8 +111,32 @@ class Worker:
             ),
             examples=examples,
             image_of=tuple(row_of[example.image_id] for example in examples),
-            text=self._backbone.embed_questions([e.question for e in examples]) if self._needs_text else None,
+            text=self._embedded(examples),
         )
+
+    def _asked(self, unit: Unit, shard: Shard) -> Shard:
+        """Return the shard with the questions of the unit's intervention."""
+        what = unit.intervention
+        if not changes_question(what.name, what.severity):
+            return shard
+        examples = tuple(
+            replace(
+                example,
+                question=intervene_question(
+                    example.question,
+                    what.name,
+                    severity=what.severity,
+                    noise_seed=what.noise_seed,
+                    dataset=unit.dataset,
+                    question_id=example.question_id,
+                ),
+            )
+            for example in shard.examples
+        )
+        return replace(shard, examples=examples, text=self._embedded(examples))
+
+    def _embedded(self, examples: Sequence[Example]) -> Tensor | None:
+        return self._backbone.embed_questions([e.question for e in examples]) if self._needs_text else None
 
     def _intervene(self, unit: Unit, image_id: str, image: np.ndarray) -> np.ndarray:
         return pixels_seen(

@@ -6,7 +6,7 @@ import pytest
 
 import corruptions
 from corruptions import Corruption, CorruptionError, corrupt, names, register, registry
-from corruptions.catalogue import BUILT_IN
+from corruptions.catalogue import BUILT_IN, MORE
 from corruptions.registry import find
 
 LEVELS = {"level": [1, 2, 3, 4, 5]}
@@ -35,7 +35,9 @@ def test_subsets_are_those_of_imagecorruptions():
 def test_built_in_types_are_where_the_table_says():
     for name, module in BUILT_IN.items():
         corruption = find(name)
-        assert (corruption.name, corruption.family) == (name, module)
+        assert corruption.name == name
+        assert corruption.apply.__module__ == f"corruptions.{module}"
+        assert name in MORE.get(corruption.family, ()) or corruption.family == module
         assert corruption.summary.endswith(".")
         assert len(corruption.severity) >= 1
 
@@ -65,7 +67,7 @@ def test_a_registered_type_is_used_like_ours(noise_image):
     assert find("lifted") == Corruption("lifted", "light", lifted, {"level": (1, 2, 3, 4, 5)}, 1, "Brighter.")
     assert not find("lifted").random
     assert np.array_equal(corrupt(noise_image, "lifted", 3), lifted(noise_image, level=3))
-    assert names("registered") == [*names("all"), "lifted"]
+    assert names("registered") == [*BUILT_IN, "lifted"]
     assert "lifted" not in names("all")
 
 
@@ -101,7 +103,7 @@ def test_a_table_that_does_not_fit_is_refused(name, severity, message):
     ("name", "message"),
     [
         ("gausian_noise", "did you mean 'gaussian_noise'"),
-        ("xyz", r"corruption 'xyz' is not one of: gaussian_noise, .*saturate$"),
+        ("xyz", r"corruption 'xyz' is not one of: gaussian_noise, .*word_order$"),
         ("no_such_module:fog", "cannot be imported: No module named 'no_such_module'"),
         ("corruptions.weather:rain", "corruptions.weather registers no 'rain'; decorate it with @register"),
         ("corruptions.weather:math", "registers no 'math'"),
@@ -114,6 +116,37 @@ def test_a_table_that_does_not_fit_is_refused(name, severity, message):
 def test_an_unknown_name_says_what_to_do(noise_image, name, message):
     with pytest.raises(CorruptionError, match=message):
         corrupt(noise_image, name, 1)
+
+
+def drawn(image, rng):
+    return rng.random_sample()
+
+
+def shared_and_rng(image, *, shared, rng, level):
+    return image
+
+
+def with_shared(image, *, shared, level):
+    return image
+
+
+@pytest.mark.parametrize(
+    ("function", "shared", "message"),
+    [
+        (shared_and_rng, drawn, "with 'shared', draw from 'rng' there"),
+        (lifted, drawn, "unexpected keyword argument 'shared'"),
+        (with_shared, None, "missing a required argument: 'shared'"),
+        (with_shared, lambda image, level: 0, "missing a required argument: 'level'"),
+    ],
+)
+def test_what_is_shared_must_fit_the_function(function, shared, message):
+    with pytest.raises(CorruptionError, match=message):
+        register("unfit", family="light", severity=LEVELS, shared=shared)(function)
+
+
+def test_a_parameter_cannot_take_the_name_of_what_a_function_asks_for():
+    with pytest.raises(CorruptionError, match="cannot be called 'mask'"):
+        register("unfit", family="light", severity={"mask": [1] * 5})(lambda image, *, mask: image)
 
 
 def test_a_module_reference_finds_the_same_type():
@@ -177,5 +210,5 @@ def test_a_result_of_the_wrong_kind_is_refused(noise_image, result, message):
 
 def test_the_public_surface_is_small():
     assert set(corruptions.__all__) == {
-        "ConversionWarning", "Corruption", "CorruptionError", "corrupt", "names", "register",
+        "ConversionWarning", "Corruption", "CorruptionError", "corrupt", "ladder", "names", "register",
     }  # fmt: skip
