@@ -126,7 +126,8 @@ def _unpruned_accuracy(folder: Path) -> dict[tuple[str, int], float]:
         "SELECT intervention, severity, avg(score) AS accuracy FROM records "
         "WHERE pruner = 'none' AND severity > 0 GROUP BY ALL"
     )
-    return {(row.intervention, int(row.severity)): float(row.accuracy) for row in rows.itertuples()}
+    columns = (rows[name] for name in ("intervention", "severity", "accuracy"))
+    return {(str(n), int(s)): float(a) for n, s, a in zip(*columns, strict=True)}
 
 
 def _print(calibration: "Calibration") -> None:

@@ -23,12 +23,14 @@ def stream(key=5):
 
 
 def shared(name, image, key=5):
-    return find(name).shared(image, stream(key))
+    of_image = find(name).shared
+    assert of_image is not None
+    return of_image(image, stream(key))
 
 
 def test_the_severities_are_those_of_the_published_set():
     """Levels of imagenet_c_bar.csv, on a scale of 10, times the largest value of each parameter."""
-    levels = {
+    levels: dict[str, tuple[str, float, list[float]]] = {
         "inverse_sparkles": ("falloff", 65 / 50, [1, 2, 4, 9, 10]),
         "sparkles": ("radius", 0.1, [1, 2, 3, 5, 6]),
         "perlin_noise": ("opacity", 0.5, [4.6, 5.2, 5.8, 7.6, 8.8]),
