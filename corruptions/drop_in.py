@@ -24,7 +24,9 @@ _GROUPS = ("common", "validation", "all", "noise", "blur", "weather", "digital")
 def get_corruption_names(subset: str = "common") -> list[str]:
     """Return the names of a subset: common, validation, all, noise, blur, weather or digital."""
     if subset not in _GROUPS:
-        raise CorruptionError(f"subset must be one of {', '.join(_GROUPS)}, got {subset!r}{nearest(subset, _GROUPS)}")
+        raise CorruptionError(
+            f"subset must be one of {', '.join(_GROUPS)}, got {subset!r}{nearest(subset, _GROUPS)}"
+        )
     return names(_SUBSETS.get(subset, subset))
 
 

@@ -40,7 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--results", type=Path, metavar="DIR", help="finished study: adds the unpruned model's accuracy"
     )
     calibrate.add_argument(
-        "--matched-psnr", type=float, nargs=5, metavar="DB", help="five falling PSNR: print ladders that have them"
+        "--matched-psnr",
+        type=float,
+        nargs=5,
+        metavar="DB",
+        help="five falling PSNR: print ladders that have them",
     )
     calibrate.add_argument("--json", action="store_true", help="print JSON instead of a table")
     calibrate.set_defaults(action=_calibrate)
@@ -122,7 +126,8 @@ def _unpruned_accuracy(folder: Path) -> dict[tuple[str, int], float]:
         "SELECT intervention, severity, avg(score) AS accuracy FROM records "
         "WHERE pruner = 'none' AND severity > 0 GROUP BY ALL"
     )
-    return {(row.intervention, int(row.severity)): float(row.accuracy) for row in rows.itertuples()}
+    cells = zip(rows["intervention"], rows["severity"], rows["accuracy"], strict=True)
+    return {(name, int(severity)): float(accuracy) for name, severity, accuracy in cells}
 
 
 def _print(calibration: "Calibration") -> None:

@@ -1,7 +1,7 @@
 """What every type makes of one small image, written down: bits that must not change unless a version is raised.
 
-    python -m tests.corruptions.golden_images            # how far is this installation from what is written down?
-    python -m tests.corruptions.golden_images --write    # after a version was raised
+python -m tests.corruptions.golden_images            # how far is this installation from what is written down?
+python -m tests.corruptions.golden_images --write    # after a version was raised
 """
 
 import argparse
@@ -69,7 +69,9 @@ def difference(name: str) -> str:
 
 def compare() -> Iterator[str]:
     before = recorded()["libraries"]
-    yield ", ".join(f"{library} {now} ({before.get(library, 'none')})" for library, now in installed().items())
+    yield ", ".join(
+        f"{library} {now} ({before.get(library, 'none')})" for library, now in installed().items()
+    )
     differences = {name: difference(name) for name in BUILT_IN}
     yield f"{sum(not text for text in differences.values())} of {len(differences)} types are the same to the last bit"
     yield from (f"{name}: {text}" for name, text in differences.items() if text)

@@ -22,7 +22,9 @@ def dims(*shares):
 def test_distances_are_those_of_scikit_image(name):
     clean = IMAGES[0]
     for corrupted in ladder(clean, name):
-        assert psnr(clean, corrupted) == pytest.approx(skimage.metrics.peak_signal_noise_ratio(clean, corrupted))
+        assert psnr(clean, corrupted) == pytest.approx(
+            skimage.metrics.peak_signal_noise_ratio(clean, corrupted)
+        )
         expected = skimage.metrics.structural_similarity(
             clean, corrupted, channel_axis=2, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
         )
@@ -53,10 +55,17 @@ def test_a_ladder_that_turns_back_or_stands_still_is_reported():
 
 def test_a_matched_ladder_has_the_distance_that_was_asked_for():
     decibels = (19.0, 17.5, 16.0, 14.0, 12.0)
-    ladders = [matched(IMAGES, name, decibels) for name in ("gaussian_noise", "impulse_noise", dims(0.05, 0.2, 0.4, 0.6, 0.9))]
+    ladders = [
+        matched(IMAGES, name, decibels)
+        for name in ("gaussian_noise", "impulse_noise", dims(0.05, 0.2, 0.4, 0.6, 0.9))
+    ]
     for calibration in calibrate(IMAGES, ladders):
         assert [level.psnr for level in calibration.levels] == pytest.approx(decibels, abs=0.1)
-    assert [one.name for one in ladders] == ["gaussian_noise.matched", "impulse_noise.matched", "dimmed.matched"]
+    assert [one.name for one in ladders] == [
+        "gaussian_noise.matched",
+        "impulse_noise.matched",
+        "dimmed.matched",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,9 @@ def released_signature():
     assert package.origin is not None
     tree = ast.parse(Path(package.origin).read_text())
     (function,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "corrupt"]
-    return [argument.arg for argument in function.args.args], [ast.unparse(value) for value in function.args.defaults]
+    return [argument.arg for argument in function.args.args], [
+        ast.unparse(value) for value in function.args.defaults
+    ]
 
 
 def test_the_signature_is_the_released_one():

@@ -23,12 +23,14 @@ def stream(key=5):
 
 
 def shared(name, image, key=5):
-    return find(name).shared(image, stream(key))
+    draw = find(name).shared
+    assert draw is not None
+    return draw(image, stream(key))
 
 
 def test_the_severities_are_those_of_the_published_set():
     """Levels of imagenet_c_bar.csv, on a scale of 10, times the largest value of each parameter."""
-    levels = {
+    levels: dict[str, tuple[str, float, list[float]]] = {
         "inverse_sparkles": ("falloff", 65 / 50, [1, 2, 4, 9, 10]),
         "sparkles": ("radius", 0.1, [1, 2, 3, 5, 6]),
         "perlin_noise": ("opacity", 0.5, [4.6, 5.2, 5.8, 7.6, 8.8]),
@@ -106,7 +108,9 @@ def test_noise_has_its_spectrum(draw, power):
 
 def test_dead_pixels_are_as_many_as_the_normal_distribution_says():
     white = np.full((160, 160, 3), 255, np.uint8)
-    for level, share in zip(ladder(white, "blue_noise_sample"), (0.0119, 0.0217, 0.0375, 0.0968, 0.206), strict=True):
+    for level, share in zip(
+        ladder(white, "blue_noise_sample"), (0.0119, 0.0217, 0.0375, 0.0968, 0.206), strict=True
+    ):
         assert set(np.unique(level)) == {0, 255}
         assert (level == 0).mean() == pytest.approx(share, rel=0.15)
 

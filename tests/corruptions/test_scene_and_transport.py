@@ -1,5 +1,7 @@
 """Occlusion, camera, transport and background."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -24,7 +26,7 @@ def mask():
 @pytest.mark.parametrize("name", names("occlusion"))
 def test_what_a_severity_hides_the_next_hides_too(name, image, mask):
     hidden = [(level != image).any(axis=2) for level in ladder(image, name, key="k", mask=mask)]
-    for less, more in zip(hidden, hidden[1:], strict=False):
+    for less, more in pairwise(hidden):
         assert not (less & ~more).any()
         assert more.sum() > less.sum()
 
@@ -33,7 +35,9 @@ def test_boxes_cover_their_share_where_they_neither_overlap_nor_leave_the_image(
     boxes = np.column_stack([np.repeat([0.25, 0.75], 3), np.tile([1 / 6, 3 / 6, 5 / 6], 2), np.ones((6, 2))])
     occlusion = find("occlusion").apply
     for area in (0.05, 0.2):
-        assert (occlusion(image, shared=boxes, area=area) == 128).all(axis=2).mean() == pytest.approx(area, rel=0.05)
+        assert (occlusion(image, shared=boxes, area=area) == 128).all(axis=2).mean() == pytest.approx(
+            area, rel=0.05
+        )
 
 
 def test_the_object_is_hidden_or_spared(image, mask):
@@ -66,7 +70,9 @@ def test_a_stop_halves_the_light():
 def test_low_light_has_the_noise_of_photons():
     grey = np.full((200, 200, 3), 188, np.uint8)
     light = float(to_linear(np.array(188 / 255)))
-    for severity, (photons, brightness) in enumerate(zip(*find("low_light").severity.values(), strict=True), start=1):
+    for severity, (photons, brightness) in enumerate(
+        zip(*find("low_light").severity.values(), strict=True), start=1
+    ):
         if photons < 60:
             continue  # at fewer photons the noise is clipped at black
         seen = to_linear(corrupt(grey, "low_light", severity) / 255)

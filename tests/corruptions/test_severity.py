@@ -89,5 +89,5 @@ def test_what_a_type_needs_must_be_given_and_fit(noise_image):
 def test_text_and_images_are_not_mixed_up(noise_image):
     with pytest.raises(CorruptionError, match="'typos' is of text and needs a string, got ndarray"):
         corrupt(noise_image, "typos", 1)
-    with pytest.raises(CorruptionError, match="got builtins.str"):
+    with pytest.raises(CorruptionError, match=r"got builtins\.str"):
         corrupt("How many?", "fog", 1)

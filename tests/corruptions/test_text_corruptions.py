@@ -63,7 +63,9 @@ def test_the_question_is_whole_inside_its_phrases():
         for key in range(5):
             asked = corrupt(LONG, "paraphrase", severity, key=key)
             assert asked.count(LONG) == 1
-            assert any(asked == template.replace("{question}", LONG) for template in PARAPHRASES[severity - 1])
+            assert any(
+                asked == template.replace("{question}", LONG) for template in PARAPHRASES[severity - 1]
+            )
             before = corrupt(LONG, "distractor", severity, key=key).removesuffix(LONG).strip()
             sentences = re.findall(r"[^.]+\.", before)
             assert len(sentences) == (1, 2, 3, 5, 8)[severity - 1]

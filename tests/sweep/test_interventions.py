@@ -1,6 +1,7 @@
 """What is done to an image or a question: with masks and other images where a type needs them, and in whose name."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from robust_atp.sweep.ingredients import plan_study
 from robust_atp.sweep.study import Study
 from robust_atp.sweep.worker import Worker
 
-HOW = {"severity": 3, "noise_seed": 2}
+HOW: dict[str, Any] = {"severity": 3, "noise_seed": 2}
 
 
 @pytest.fixture(scope="module")
