@@ -84,9 +84,42 @@ def test_check_fails_for_a_type_that_breaks_the_contract(
     assert main(["corruptions", "check", "contrast"]) == 0
 
 
+def test_calibrate_prints_every_ladder_and_what_is_odd_about_it(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["corruptions", "calibrate", str(photo), "--names", "saturate", "pixelate"]) == 0
+    shown = capsys.readouterr().out
+    assert "1 images; mean PSNR" in shown
+    assert [line.split()[0] for line in shown.splitlines() if not line.startswith(" ")][1:] == [
+        "saturate",
+        "pixelate",
+    ]
+    assert "note: severity 3 is nearer to the image than 2" in shown
+    assert main(["corruptions", "calibrate", str(photo.parent), "--names", "pixelate", "--json"]) == 0
+    (calibration,) = json.loads(capsys.readouterr().out)
+    assert [level["severity"] for level in calibration["levels"]] == [1, 2, 3, 4, 5]
+
+
+def test_a_matched_ladder_is_printed_as_a_severity_table(
+    photo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    decibels = ["20", "18", "16", "14", "12"]
+    assert (
+        main(
+            ["corruptions", "calibrate", str(photo), "--names", "impulse_noise", "--matched-psnr", *decibels]
+        )
+        == 0
+    )
+    amount = json.loads(capsys.readouterr().out)["impulse_noise"]["amount"]
+    assert amount == sorted(amount)
+    assert len(amount) == 5
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["corruptions", "calibrate", "nowhere.png"], "error: image file is missing"),
+        (["corruptions", "calibrate", "PHOTO", "--names", "typos"], "cannot be calibrated"),
         (["plan", "nowhere.yaml"], "error: study file nowhere.yaml cannot be read: No such file"),
         (["status", "nowhere"], "error: nowhere does not exist"),
         (

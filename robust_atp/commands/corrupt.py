@@ -13,7 +13,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, metavar="IN", help="image file")
     parser.add_argument("target", type=Path, metavar="OUT", help="image file; PNG keeps every pixel")
     parser.add_argument("--name", required=True, help="see robust-atp list corruptions")
-    parser.add_argument("--severity", type=int, required=True, metavar="S", help="1..5; 0 changes nothing")
+    parser.add_argument(
+        "--severity",
+        type=float,
+        required=True,
+        metavar="S",
+        help="1..5; 0 changes nothing, fractions lie between",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="noise seed (default 0)")
     parser.add_argument(
         "--key",
