@@ -27,4 +27,4 @@ def random_stream(seed: int, key: str, name: str, version: int) -> np.random.Ran
 
 def pixel_key(pixels: np.ndarray) -> str:
     """Return a key for an image that nobody has named: a hash of its pixels, 16 hex digits."""
-    return blake2b(np.ascontiguousarray(pixels).tobytes(), digest_size=8).hexdigest()
+    return blake2b(np.asarray(pixels).tobytes(), digest_size=8).hexdigest()

@@ -126,8 +126,8 @@ def _unpruned_accuracy(folder: Path) -> dict[tuple[str, int], float]:
         "SELECT intervention, severity, avg(score) AS accuracy FROM records "
         "WHERE pruner = 'none' AND severity > 0 GROUP BY ALL"
     )
-    columns = (rows[name] for name in ("intervention", "severity", "accuracy"))
-    return {(str(n), int(s)): float(a) for n, s, a in zip(*columns, strict=True)}
+    cells = zip(rows["intervention"], rows["severity"], rows["accuracy"], strict=True)
+    return {(name, int(severity)): float(accuracy) for name, severity, accuracy in cells}
 
 
 def _print(calibration: "Calibration") -> None:

@@ -40,15 +40,15 @@ PIXELS = st.one_of(
 )
 def test_any_array_is_corrupted_or_refused(image, name, severity, seed, key):
     before = image.copy()
-    valid = image.ndim in (2, 3) and image.dtype == np.uint8 and min(image.shape[:2], default=0) >= 32
-    mask = np.ones(image.shape[:2], bool)
-    try:
-        result = corrupt(
-            image, name, severity, seed, key, mask=mask, donor=np.full((40, 50, 3), 99, np.uint8)
+    mask, donor = np.ones(image.shape[:2], bool), np.full((40, 50, 3), 99, np.uint8)
+    result = None
+    with suppress(CorruptionError):
+        result = corrupt(image, name, severity, seed, key, mask=mask, donor=donor)
+    if result is None:
+        whole = (
+            image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and min(image.shape[:2]) >= 32
         )
-    except CorruptionError:
-        between = name == "spatter" and 3 < severity < 4
-        assert between or not (valid and image.ndim == 3 and image.shape[2] == 3)
+        assert not whole or (name == "spatter" and 3 < severity < 4)
     else:
         assert result.shape == (*image.shape[:2], 3)
         assert result.dtype == np.uint8
@@ -83,10 +83,6 @@ def test_any_argument_is_taken_or_refused(severity, seed, key):
     ]
     with pytest.raises(CorruptionError, match="must be") if any(wrong) else nullcontext():
         assert corrupt(image, "gaussian_noise", severity, seed, key).shape == image.shape
-    except CorruptionError as error:
-        message = str(error)
-        if "must be" not in message:
-            raise
 
 
 FLOATS = np.linspace(0, 1, 40 * 40 * 3).reshape(40, 40, 3)

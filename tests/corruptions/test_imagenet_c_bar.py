@@ -23,9 +23,9 @@ def stream(key=5):
 
 
 def shared(name, image, key=5):
-    of_image = find(name).shared
-    assert of_image is not None
-    return of_image(image, stream(key))
+    draw = find(name).shared
+    assert draw is not None
+    return draw(image, stream(key))
 
 
 def test_the_severities_are_those_of_the_published_set():
