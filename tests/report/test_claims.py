@@ -136,3 +136,10 @@ def test_stability_for_want_of_anything_to_lose_is_remarked_on():
     assert row["value"] < 0
     assert row["verdict"] == HOLDS
     assert row["note"].endswith("keeps no larger share of its clean accuracy")
+
+
+def test_where_budgets_make_equal_tokens_the_nearest_keep_is_tested():
+    frame = synthetic_records(Truth(half_gap={"phantom": 0.0}), images=40).to_pandas()
+    generous = frame[frame["pruner"] == "atp"].assign(keep=0.6)
+    row = of(check_claims(pd.concat([frame, generous])), "points lost")
+    assert row["keep"] == 0.6

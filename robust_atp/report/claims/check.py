@@ -49,8 +49,12 @@ def _tested(claim: Claim, table: pd.DataFrame, shares: pd.DataFrame) -> list[dic
     if mine.empty:
         return [about | {"verdict": UNMEASURED}]
     if claim.share is not None:
-        distance = (mine["tokens"] - claim.share).abs()
-        mine = mine.loc[distance.groupby([mine[key] for key in POPULATION]).idxmin()]
+        # Before a resampler fewer patches make no fewer tokens: what was asked for then decides.
+        near = mine.assign(
+            by_tokens=(mine["tokens"] - claim.share).abs(), by_keep=(mine["keep"] - claim.share).abs()
+        )
+        near = near.sort_values([*POPULATION, "by_tokens", "by_keep"])
+        mine = near.drop_duplicates(list(POPULATION))[list(mine.columns)]
     return [about | row | _verdict(claim, row) for row in mine.to_dict("records")]
 
 
