@@ -73,10 +73,21 @@ def test_a_gap_that_pruning_closes_is_seen():
         "shortcut gap added",
         "phantom-shortcut",
     )
-    truth = Truth()
-    conflict = truth.clean["atp"] - truth.half_gap["phantom-shortcut"]
-    assert row["value"] == pytest.approx(-(1 - conflict))
+    half, clean = Truth().half_gap["phantom-shortcut"], Truth().clean["atp"]
+    # Aligned questions stay at 90 %, conflicting ones are all right: a gap of -10 points instead of +40.
+    assert row["value"] == pytest.approx(abs(clean + half - 1) - 2 * half)
     assert row["verdict"] == HOLDS
+
+
+def test_a_gap_the_other_way_is_a_gap():
+    """A model without a gap, pruned so that it errs where the background is right, has not been cured of anything."""
+    frame = synthetic_records(images=200).to_pandas()
+    errs = (
+        (frame["backbone"] == "phantom") & (frame["pruner"] == "atp") & frame["group"].str.contains("aligned")
+    )
+    row = of(check_claims(frame.assign(score=frame["score"].where(~errs, 0.0))), "shortcut gap added")
+    assert row["value"] == pytest.approx(Truth().clean["atp"])
+    assert row["verdict"] == FAILS
 
 
 def test_wall_time_of_one_run_decides_nothing(found):

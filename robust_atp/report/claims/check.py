@@ -65,6 +65,9 @@ def _verdict(claim: Claim, row: dict) -> dict[str, str]:
     if math.isnan(row["lo"]):
         notes.append("wall time of one run on this machine: no interval, so no verdict")
         return {"verdict": OPEN, "note": "; ".join(notes)}
+    if row["images"] and row["lo"] == row["hi"]:
+        notes.append("no image differs from another: the interval has no width, so no verdict")
+        return {"verdict": OPEN, "note": "; ".join(notes)}
     word = _word(claim, row["lo"], row["hi"])
     if word == HOLDS and row.get("retention_gap", -1.0) >= 0:
         notes.append(

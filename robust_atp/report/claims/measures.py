@@ -57,7 +57,10 @@ def accuracy_retained(records: Records) -> pd.DataFrame:
 
 
 def shortcut_gap_added(records: Records) -> pd.DataFrame:
-    """Aligned-minus-conflict gap of the arm minus that of the unpruned model, on clean images."""
+    """|gap of the arm| - |gap of the unpruned model|, the gap being aligned minus conflict, on clean images.
+
+    Sizes, because a model without a gap that pruning makes worse where the background is right has gained one.
+    """
     sums = query(
         records,
         f"""
@@ -158,8 +161,8 @@ def _gap_added(sums: ImageSums) -> pd.DataFrame:
     aligned, conflict = cells["aligned"].to_numpy(), cells["conflict"].to_numpy()
     added = sums.means().map(
         lambda mean: (
-            (mean[..., aligned[arms]] - mean[..., conflict[arms]])
-            - (mean[..., aligned[whole]] - mean[..., conflict[whole]])
+            np.abs(mean[..., aligned[arms]] - mean[..., conflict[arms]])
+            - np.abs(mean[..., aligned[whole]] - mean[..., conflict[whole]])
         )
     )
     return _bootstrapped(
