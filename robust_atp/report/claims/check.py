@@ -80,5 +80,5 @@ def _verdict(claim: Claim, row: dict) -> dict[str, str]:
 
 def _word(claim: Claim, lo: float, hi: float) -> str:
     if claim.rule == "below":
-        return HOLDS if hi < claim.threshold else FAILS if lo >= claim.threshold else OPEN
+        return HOLDS if hi < claim.threshold else FAILS if lo > claim.threshold else OPEN
     return HOLDS if lo >= claim.threshold else FAILS if hi < claim.threshold else OPEN
