@@ -8,6 +8,7 @@ from scipy.ndimage import gaussian_filter
 from corruptions.filters import (
     disk_kernel,
     line_kernel,
+    negative,
     overshoots,
     positive,
     sparse_filter,
@@ -23,15 +24,13 @@ from corruptions.registry import register
     "defocus_blur",
     family="blur",
     severity={"radius": [3, 4, 6, 8, 10], "alias_blur": [0.1, 0.5, 0.5, 0.5, 0.5]},
-    version=2,
+    version=3,
 )
 def defocus_blur(image: RGB, *, radius: int, alias_blur: float) -> RGB:
     """Out of focus: convolution with a disk of ``radius`` px."""
     kernel = disk_kernel(radius, alias_blur)
-    negative = (255 - image).astype(np.float32)
-    blurred = cv2.filter2D(negative, -1, kernel, borderType=cv2.BORDER_REFLECT_101)
-    # Black comes back from OpenCV's Fourier transform as ± 1e-13, which is not to count as light.
-    return positive(np.asarray(blurred, np.float32) - np.float32(1e-9), white_level(kernel))
+    blurred = cv2.filter2D(negative(image), -1, kernel, borderType=cv2.BORDER_REFLECT_101)
+    return positive(np.asarray(blurred, np.float32), white_level(kernel))
 
 
 @register(
@@ -64,8 +63,7 @@ def _smoothed(image: RGB, sigma: float) -> RGB:
 def motion_blur(image: RGB, *, rng: np.random.RandomState, radius: int, sigma: float) -> RGB:
     """Camera motion along a straight line at a random angle of -45 to 45 degrees."""
     rows, columns, weights = line_kernel(radius, sigma, rng.uniform(-45, 45), image.shape[:2])
-    negative = (255 - image).astype(np.float32)
-    smeared = sparse_filter(negative, rows, columns, weights, cv2.BORDER_REPLICATE)
+    smeared = sparse_filter(negative(image), rows, columns, weights, cv2.BORDER_REPLICATE)
     return positive(smeared, white_level(weights))
 
 
@@ -106,6 +104,5 @@ def zoom_blur(image: RGB, *, stop: float, step: float) -> RGB:
 def gaussian_blur(image: RGB, *, sigma: float) -> RGB:
     """Convolution with a Gaussian of ``sigma`` px, cut off at 4 ``sigma``."""
     side = 2 * int(4 * sigma + 0.5) + 1
-    negative = (255 - image).astype(np.float32)
-    blurred = cv2.GaussianBlur(negative, (side, side), sigma, borderType=cv2.BORDER_REPLICATE)
+    blurred = cv2.GaussianBlur(negative(image), (side, side), sigma, borderType=cv2.BORDER_REPLICATE)
     return positive(np.asarray(blurred, np.float32), white=255)

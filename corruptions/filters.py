@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from corruptions.images import RGB, Levels
+from corruptions.images import RGB, Levels, bands
 
 Offsets = NDArray[np.intp]  # [taps], in px
 
@@ -15,6 +15,8 @@ Offsets = NDArray[np.intp]  # [taps], in px
 LARGEST_DIRECT_KERNEL = 129
 # What single precision may lose of a sum of weighted levels: 32 additions of 24 bits.
 RELATIVE_ROUNDING = 2e-6
+# Grey levels; 0 comes back from OpenCV's Fourier transform as ± 1e-13, which is not to count as light.
+ZERO_ROUNDING = 1e-9
 
 
 def gaussian_kernel(sigma: float, truncate: float = 4.0) -> NDArray[np.float64]:
@@ -97,17 +99,27 @@ def _chunks(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Iterator[slice
     yield slice(start, len(rows))
 
 
-def positive(negative: Levels, white: float) -> RGB:
-    """Return the truncated bytes of a filtered image, given its filtered negative; the negative is overwritten.
+def negative(image: RGB) -> Levels:
+    """Return 255 − image in single precision, to be filtered and handed to ``positive``."""
+    return np.subtract(255, image, dtype=np.float32)
+
+
+def positive(filtered: Levels, white: float) -> RGB:
+    """Return the truncated bytes of a filtered image, given its filtered negative, which is overwritten.
 
     ``white`` is what double precision makes of a white area: 255 or a hair less, hence 255 or 254. Next to such
     an area, too, a hair decides, which single precision resolves near 0 but not near 255. That is why an image
     is filtered as its negative.
     """
-    negative *= np.float32(1 + (RELATIVE_ROUNDING if white < 255 else -RELATIVE_ROUNDING))
-    negative += np.float32(255 - white)
-    np.ceil(negative, out=negative)
-    return 255 - np.clip(negative, 0, 255, out=negative).astype(np.uint8)
+    towards_grey = 1 if white < 255 else -1
+    image = np.empty(filtered.shape, np.uint8)
+    for rows in bands(image):
+        levels = filtered[rows]
+        levels *= np.float32(1 + towards_grey * RELATIVE_ROUNDING)
+        levels += np.float32(255 - white + towards_grey * ZERO_ROUNDING)
+        np.ceil(levels, out=levels)
+        np.subtract(255, np.clip(levels, 0, 255, out=levels), out=image[rows], casting="unsafe")
+    return image
 
 
 def white_level(weights: NDArray[np.floating]) -> float:
