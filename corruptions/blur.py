@@ -16,7 +16,7 @@ from corruptions.filters import (
     zoom_axis,
 )
 from corruptions.glass import shuffle
-from corruptions.images import RGB, to_bytes
+from corruptions.images import RGB, bands, to_bytes
 from corruptions.registry import register
 
 
@@ -49,9 +49,14 @@ def glass_blur(image: RGB, *, rng: np.random.RandomState, sigma: float, reach: i
 def _smoothed(image: RGB, sigma: float) -> RGB:
     # SciPy's Gaussian and not OpenCV's: truncated twice, their last bits grow to two levels on a flat area.
     # Its weights sum to 1 within an ulp, so nothing is left to be clipped.
-    smooth: NDArray[np.float64] = gaussian_filter(image / 255.0, (sigma, sigma, 0), mode="nearest")
-    smooth *= 255
-    return smooth.astype(np.uint8)
+    result, reach = np.empty_like(image), int(4 * sigma + 0.5)
+    for rows in bands(image, 1 << 16):
+        top = max(0, rows.start - reach)
+        framed = image[top : rows.stop + reach] / 255.0
+        smooth: NDArray[np.float64] = gaussian_filter(framed, (sigma, sigma, 0), mode="nearest")
+        smooth *= 255
+        result[rows] = smooth[rows.start - top :][: rows.stop - rows.start]
+    return result
 
 
 @register(
