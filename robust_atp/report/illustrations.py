@@ -122,7 +122,7 @@ def _curves(
         )  # fmt: skip
     recall = analysis.probes["kept-token-recall"]
     recall = _with_floor(_at(recall, population, keep, methods))
-    if len(recall):
+    if (recall["severity"] > 0).any():
         yield Illustration(
             f"recall_{stem}",
             "recall",
