@@ -138,7 +138,10 @@ def _pope(folder: Path, scenes: list[HeldOutScene]) -> Entry:
     names = [(scene.index, found.shape, "yes") for scene in scenes for found in scene.scene.objects[:1]]
     names += [(scene.index, "dog", "no") for scene in scenes]
     records = [
-        {"question_id": number, "image": IMAGE_NAME.format(index), "text": f"Is there a {name} in the image?", "label": label}
+        {
+            "question_id": number, "image": IMAGE_NAME.format(index), "text": f"Is there a {name} in the image?",
+            "label": label,
+        }
         for number, (index, name, label) in enumerate(names, start=1)
     ]  # fmt: skip
     (folder / "coco_pope_random.json").write_text("\n".join(map(json.dumps, records)))

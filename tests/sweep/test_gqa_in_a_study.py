@@ -1,4 +1,4 @@
-"""GQA and GQA-OOD from official files to a report: its figures are those of the official rules on the files themselves."""
+"""GQA and GQA-OOD from official files to a report, whose figures are those of the official rules on the files."""
 
 import json
 import os
@@ -36,12 +36,11 @@ def cells(
     records: pd.DataFrame, official: pd.DataFrame, dataset: str
 ) -> Iterator[tuple[list[dict[str, str]], dict[str, float]]]:
     """Predictions as GQA's program takes them, and what the report says of them, cell by cell."""
-    figures = official[official["dataset"] == dataset].set_index(CELL)
+    figures = dict(list(official[official["dataset"] == dataset].groupby(CELL)))
     for cell, rows in records[records["dataset"] == dataset].groupby(CELL):
         said = zip(rows["question_id"], rows["prediction"], strict=True)
         predictions = [{"questionId": name, "prediction": text} for name, text in said]
-        found = figures.loc[cell]
-        yield predictions, dict(zip(found["quantity"], found["value"], strict=True))
+        yield predictions, dict(zip(figures[cell]["quantity"], figures[cell]["value"], strict=True))
 
 
 @pytest.fixture(scope="module")
