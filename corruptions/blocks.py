@@ -26,7 +26,8 @@ def repeated(image: RGB, height: int, width: int) -> RGB:
     # Four bytes to a pixel are gathered as one number.
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA).view(np.uint32)[:, :, 0]
     wide = pixels.take(_nearest(image.shape[1], width), axis=1)[:, :, np.newaxis].view(np.uint8)
-    return cv2.cvtColor(wide, cv2.COLOR_RGBA2RGB).take(_nearest(len(image), height), axis=0)
+    low = np.asarray(cv2.cvtColor(wide, cv2.COLOR_RGBA2RGB), np.uint8)
+    return low.take(_nearest(len(image), height), axis=0)
 
 
 def _means_of_rows(image: RGB, count: int) -> RGB:

@@ -8,7 +8,7 @@ they depend on the image, the type and ``seed``.
 """
 
 from numbers import Real
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 
@@ -33,7 +33,7 @@ def get_corruption_names(subset: str = "common") -> list[str]:
 
 def corrupt(
     image: RGB,
-    severity: int = 1,
+    severity: SupportsFloat = 1,
     corruption_name: str | None = None,
     corruption_number: int = -1,
     *,
