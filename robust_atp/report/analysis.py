@@ -12,6 +12,7 @@ from robust_atp.report.cost import cost
 from robust_atp.report.excess import excess_drop, mean_excess_drop, retention_gap
 from robust_atp.report.kept_tokens import kept_token_stability
 from robust_atp.report.official import official
+from robust_atp.report.transplant import mean_transplant, transplant
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Analysis:
     retention_gap: pd.DataFrame
     kept_token_stability: pd.DataFrame
     cost: pd.DataFrame
+    transplant: pd.DataFrame
+    mean_transplant: pd.DataFrame
     claims: pd.DataFrame
     probes: dict[str, pd.DataFrame]
 
@@ -50,6 +53,8 @@ def analyse(records: Records) -> Analysis:
         retention_gap=retention_gap(records),
         kept_token_stability=kept_token_stability(records),
         cost=cost(records),
+        transplant=transplant(records),
+        mean_transplant=mean_transplant(records),
         claims=check_claims(records),
         probes={name: PROBES.get(name).run(records) for name in PROBES.names()},
     )

@@ -39,6 +39,7 @@ def illustrations(analysis: Analysis) -> Iterator[Illustration]:
         for keep in budgets(analysis.overview):
             yield from _at_budget(analysis, population, keep)
         yield from _frontier(analysis, population)
+    yield from _transplant(analysis.mean_transplant)
     yield from _probes(analysis)
     yield from _control_images(analysis.accuracy)
 
@@ -147,6 +148,25 @@ def _frontier(analysis: Analysis, population: Population) -> Iterator[Illustrati
         f"unpruned model, grey lines random pruning ({_counts(overview)}).",
         frontier(overview),
     )
+
+
+def _transplant(effects: pd.DataFrame) -> Iterator[Illustration]:
+    for dataset, rows in effects.groupby("dataset"):
+        counts = _counts(rows.rename(columns={"answers": "n"}))
+        yield Illustration(
+            f"transplant_{_slug(str(dataset))}",
+            "transplant",
+            f"Damaged pixels, or the wrong tokens? {dataset}",
+            "Points lost, mean over corruptions and severities. Selection effect: on the clean image, by keeping the "
+            "places that the arm chose on the corrupted one; pixel effect: on the corrupted image, though the places "
+            "are those chosen on the clean one; total effect: both corrupted. Random pruning draws its places anew "
+            f"every time: its selection effect is chance. 95 % clustered t intervals ({counts}).",
+            dumbbell(
+                rows,
+                {effect: effect for effect in ("selection effect", "pixel effect", "total effect")},
+                "points lost",
+            ),
+        )
 
 
 def _probes(analysis: Analysis) -> Iterator[Illustration]:
