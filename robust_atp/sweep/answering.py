@@ -27,9 +27,10 @@ def answer(
     backbone: Backbone,
     pruned: Sequence[Pruned],
     examples: Sequence[Example],
+    task: str,
     unpruned: Sequence[Answer] = (),
 ) -> tuple[list[ArmResult], Sequence[Answer]]:
-    """Answer Q questions for all arms: those that drop inside the decoder together, the others alone.
+    """Answer Q questions of a task for all arms: those that drop inside the decoder together, the others alone.
 
     The former share the first layers. The latter could fill one batch too, but an arm's time would then
     not be its own. Answers are compared with ``unpruned``, by default those of the unpruned arm, which comes
@@ -40,7 +41,7 @@ def answer(
         batches.setdefault(None if _enters_whole(p) else number, []).append(p)
     results: dict[int, ArmResult] = {}
     for together in batches.values():
-        answers, seconds = _answer_together(backbone, together, examples)
+        answers, seconds = _answer_together(backbone, together, examples, task)
         if not unpruned and together[0].arm.pruner == "none":
             unpruned = answers
         for number, p in enumerate(together):
@@ -50,7 +51,7 @@ def answer(
 
 
 def _answer_together(
-    backbone: Backbone, together: Sequence[Pruned], examples: Sequence[Example]
+    backbone: Backbone, together: Sequence[Pruned], examples: Sequence[Example], task: str
 ) -> tuple[list[Answer], float]:
     """Answers of all arms, one arm after the other, and seconds per answer."""
     # Several arms keep every token on the way in. The backbone tells equal prompts by their tensors being the
@@ -65,6 +66,7 @@ def _answer_together(
         KeptTokens(features, indices, totals, kept.position_policy, off_grid, layouts, thinned),
         questions,
         ways or None,
+        task,
     )
     return answers, (perf_counter() - start) / len(answers)
 

@@ -28,17 +28,16 @@ from robust_atp.sweep.participation import participation
 from robust_atp.sweep.plan import Arm, Intervention, Unit, arms
 from robust_atp.sweep.rows import ArmResult, Encoded, Shard, table
 from robust_atp.sweep.study import BackboneConfig, Study
-from robust_atp.tasks import SHORT_ANSWER
 
 
 class Worker:
     """Holds one backbone and the data sets of a study: the only place where models meet images."""
 
-    def __init__(self, study: Study, backbone: BackboneConfig, task: str = SHORT_ANSWER) -> None:
-        """Load the backbone for a task. ``UserError`` if an arm needs what it does not provide or cannot compute."""
+    def __init__(self, study: Study, backbone: BackboneConfig) -> None:
+        """Load the backbone. ``UserError`` if an arm needs what it does not provide or cannot compute."""
         self._study = study
         self._name = backbone.name
-        self._backbone = load(backbone, task)
+        self._backbone = load(backbone)
         self._arms = [(arm, method_of(arm, study).on(self._backbone)) for arm in arms(study)]
         self._signals = frozenset[str]().union(*(method.needs for _, method in self._arms))
         self._experiments = {
@@ -65,7 +64,7 @@ class Worker:
         seconds_corrupt = perf_counter() - start
         whole = self._encode(images, None)
         pruned = [self._prune(unit, shard, images, whole, *arm) for arm in self._arms]
-        results, unpruned = answer(self._backbone, pruned, shard.examples)
+        results, unpruned = answer(self._backbone, pruned, shard.examples, self._task(unit))
         own = self._table(unit, shard, images, whole, results, seconds_corrupt)
         seen = Seen(images, whole, [p.kept.indices for p in pruned])
         return pa.concat_tables([own, *self._experiment(unit, shard, seen, unpruned)])
@@ -85,7 +84,7 @@ class Worker:
             unit=unit,
             metric=self._dataset(unit.dataset, unit.split).metric,
             score=self._score(unit.dataset, unit.split),
-            prompt=self._backbone.prompt,
+            prompt=self._backbone.prompts[self._task(unit)],
             shard=shard,
             pixels=images,
             tokens=whole.tokens,
@@ -118,7 +117,7 @@ class Worker:
         # The tokens are there already: what they cost stands in the arm's own rows.
         pruned = Pruned(arm, replace(seen.encoded, seconds=0.0), kept, None, 0.0)
         compared = [unpruned[question] for question in variation.questions] if unpruned else ()
-        results, _ = answer(self._backbone, [pruned], part.examples, compared)
+        results, _ = answer(self._backbone, [pruned], part.examples, self._task(unit), compared)
         return self._table(unit, part, seen.pixels, seen.encoded, results, 0.0, variation.variant)
 
     def _see_clean(self, dataset: str, split: str, image_ids: tuple[str, ...]) -> Seen:
@@ -130,6 +129,9 @@ class Worker:
         # One arm after the other: only their places stay in memory.
         places = [self._prune(unit, shard, images, whole, *arm).kept.indices for arm in self._arms]
         return Seen(images, whole, places)
+
+    def _task(self, unit: Unit) -> str:
+        return self._datasets[unit.dataset, unit.split].task
 
     def _rehearse(self) -> None:
         """Compute every signal and budget once: a CLIP model that does not load is no fault of the first unit."""

@@ -110,11 +110,11 @@ def test_the_mean_weighs_cells_by_their_answers_and_adds_up(with_variants: pa.Ta
 def test_without_the_experiment_there_are_no_effects_and_no_figure(analysis: Analysis):
     assert analysis.transplant.empty
     assert analysis.mean_transplant.empty
-    assert "transplant" not in {drawn.section for drawn in illustrations(analysis)}
+    assert "transplant" not in {drawn.kind for drawn in illustrations(analysis)}
 
 
 def test_the_figure_has_every_pruned_arm(with_variants: pa.Table):
-    (drawn,) = [shown for shown in illustrations(analyse(with_variants)) if shown.section == "transplant"]
+    (drawn,) = [shown for shown in illustrations(analyse(with_variants)) if shown.kind == "transplant"]
     assert "200" not in drawn.title
     names = [text.get_text() for panel in drawn.figure.axes for text in panel.get_yticklabels()]
     assert names == ["random 25 %", "atp 25 %"] * 2
