@@ -55,5 +55,6 @@ PROBES: Registry[Probe] = Registry(
         "worst-group": "robust_atp.probes.worst_group:PROBE",
         "calibration": "robust_atp.probes.calibration:PROBE",
         "fpvg": "robust_atp.probes.fpvg:PROBE",
+        "counterfactual": "robust_atp.probes.counterfactual:PROBE",
     },
 )

@@ -1,6 +1,6 @@
 """Faithful grounding, against plain loops over planted answers."""
 
-from collections import Counter
+from collections import defaultdict
 
 import numpy as np
 import pandas as pd
@@ -33,18 +33,18 @@ def value(table: pd.DataFrame) -> pd.Series:
 def test_every_quantity_is_what_a_loop_counts(planted: pd.DataFrame) -> None:
     rows = planted[(planted["backbone"] == "phantom") & (planted["pruner"] == "atp")]
     rows = rows[rows["intervention"] == "clean"]
-    counted: Counter[str] = Counter()
+    counted: dict[str, float] = defaultdict(float)
     for _, answers in rows.groupby("question_id"):
-        by = answers.set_index("variant")
-        own, inside, outside = by.loc["own"], by.loc["objects only"], by.loc["background only"]
-        same, same_beside = inside.prediction == own.prediction, outside.prediction == own.prediction
+        by = {row["variant"]: row for row in answers.to_dict("records")}
+        own, inside, outside = by["own"], by["objects only"], by["background only"]
+        same, same_beside = (part["prediction"] == own["prediction"] for part in (inside, outside))
         word = "faithful" if same and not same_beside else "unfaithful"
-        counted[f"{word} {'right' if own.score >= 0.5 else 'wrong'}"] += 1
+        counted[f"{word} {'right' if own['score'] >= 0.5 else 'wrong'}"] += 1
         counted["faithful"] += word == "faithful"
         counted["objects suffice"] += same
         counted["background suffices"] += same_beside
-        counted["accuracy on objects"] += inside.score
-        counted["accuracy on background"] += outside.score
+        counted["accuracy on objects"] += inside["score"]
+        counted["accuracy on background"] += outside["score"]
     found = value(fpvg(planted))["phantom", "atp"]
     assert set(found.index) == set(counted)
     for quantity, count in counted.items():
