@@ -14,6 +14,7 @@ from itertools import groupby
 from pathlib import Path
 
 from robust_atp import load_study, run
+from robust_atp.backbones.capabilities import Capabilities
 from robust_atp.backbones.checkpoint import find_checkpoint
 from robust_atp.backbones.loading import capabilities
 from robust_atp.pruning import PRUNERS, build_pruner
@@ -67,7 +68,7 @@ def main() -> None:
 def outcomes(study: Study, backbone: BackboneConfig, pruners: Sequence[str], out: Path) -> Iterator[Outcome]:
     """Run ``study`` on one of its backbones with those of ``pruners`` that it does not refuse."""
     offered = capabilities(spec_of(backbone), find_checkpoint(backbone.id, backbone.revision))
-    refusals = {name: refusal(build_pruner(name), replace(offered, called=backbone.name)) for name in pruners}
+    refusals = {name: _refusal(name, replace(offered, called=backbone.name)) for name in pruners}
     able = tuple(PrunerConfig(name=name) for name, reason in refusals.items() if reason is None)
     grid = study.grid.model_copy(update={"pruner": able})
     results = run(study.model_copy(update={"backbones": (backbone,), "grid": grid}), out, bar=False)
@@ -83,6 +84,14 @@ def outcomes(study: Study, backbone: BackboneConfig, pruners: Sequence[str], out
             yield Outcome(backbone.name, f"{config.name}/{config.split}", name, said, n)
 
 
+def _refusal(pruner: str, backbone: Capabilities) -> str | None:
+    """Why a pruner is refused, without its own name and that of the backbone: many are refused for one reason."""
+    reason = refusal(build_pruner(pruner), backbone)
+    return reason and reason.removeprefix(f"pruner '{pruner}' ").removeprefix(
+        f"on backbone {backbone.title} "
+    )
+
+
 def table(found: Sequence[Outcome]) -> Iterator[str]:
     """Markdown: backbones by data sets with how many pruners ran; pruners by backbones; every reason once."""
     at = {(outcome.backbone, outcome.dataset, outcome.pruner): outcome for outcome in found}
@@ -94,10 +103,13 @@ def table(found: Sequence[Outcome]) -> Iterator[str]:
     )
     yield ""
     words = {p: [_word([at[b, d, p] for d in datasets]) for b in backbones] for p in pruners}
-    alike = groupby(sorted(pruners, key=words.__getitem__), key=words.__getitem__)
-    yield from _rows("pruner", backbones, {", ".join(names): row for row, names in alike})
+    equal = groupby(sorted(pruners, key=words.__getitem__), key=words.__getitem__)
+    yield from _rows("pruner", backbones, {", ".join(names): row for row, names in equal})
     yield ""
-    yield from dict.fromkeys(f"- {outcome.reason}" for outcome in found if outcome.reason)
+    for reason in dict.fromkeys(outcome.reason for outcome in found if outcome.reason):
+        alike = [outcome for outcome in found if outcome.reason == reason]
+        refused, where = (dict.fromkeys(getattr(o, key) for o in alike) for key in ("pruner", "backbone"))
+        yield f"- {', '.join(refused)} on {', '.join(where)}: {reason}"
 
 
 def _ran(outcomes: Sequence[Outcome]) -> str:

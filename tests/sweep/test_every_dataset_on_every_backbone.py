@@ -75,7 +75,7 @@ def test_what_cannot_run_says_so_before_anything_does(found: tuple[Family, list[
     for name, message in family.refused.items():
         refused = [outcome for outcome in tried if outcome.pruner == name]
         assert {outcome.word for outcome in refused} == {"refused"}
-        assert all(message in outcome.reason and family.name in outcome.reason for outcome in refused)
+        assert all(message in outcome.reason for outcome in refused)
 
 
 def test_the_table_counts_what_ran_and_gives_every_reason_once(
@@ -86,6 +86,5 @@ def test_the_table_counts_what_ran_and_gives_every_reason_once(
     (row,) = (line for line in lines if line.startswith(f"| {family.name} |"))
     assert row.count(f" 2 of {2 + len(family.refused)} (") == len(DATASETS.names())
     assert f"| {', '.join(family.runs)} | runs |" in lines
-    assert [line for line in lines if line.startswith("- ")] == [
-        f"- {reason}" for reason in dict.fromkeys(o.reason for o in tried if o.reason)
-    ]
+    reasons = [f"- {o.pruner} on {family.name}: {o.reason}" for o in tried if o.reason]
+    assert [line for line in lines if line.startswith("- ")] == list(dict.fromkeys(reasons))
