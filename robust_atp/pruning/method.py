@@ -102,7 +102,9 @@ class Method:
                 f"{who} cuts {self.placement}: that has to be CLIP's, run once for an image, "
                 "with one layer that is projected"
             )
-        if self.position_policy == "original" and not backbone.keeps_positions:
+        # Nothing is missing from an unpruned sequence, so both policies number it alike.
+        renumbers = self.position_policy != "original" or self.name == "none"
+        if not (renumbers or backbone.keeps_positions):
             raise UserError(f"{who} cannot have position policy original: {backbone.lacking['original']}")
 
     def prune(
