@@ -22,7 +22,10 @@ def database(*, stored: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open an empty database, deleted afterwards; ``stored``: its tables are in a temporary file."""
     with tempfile.TemporaryDirectory(prefix="robust-atp-") as folder:
         file = str(Path(folder) / "records.duckdb") if stored else ":memory:"
-        config = {"memory_limit": _MEMORY, "temp_directory": folder}
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": _MEMORY,
+            "temp_directory": folder,
+        }
         with duckdb.connect(file, config=config) as connection:
             threads = min(_THREADS, connection.sql("SELECT current_setting('threads')").fetchall()[0][0])
             connection.execute(f"SET threads = {threads}")
@@ -52,7 +55,9 @@ def _coded(relation: duckdb.DuckDBPyRelation) -> pd.DataFrame:
     for batch in reader:
         for column, values in zip(columns, batch.columns, strict=True):
             column.append(values)
-    return pd.DataFrame({name: column.whole() for name, column in zip(reader.schema.names, columns, strict=True)})
+    return pd.DataFrame(
+        {name: column.whole() for name, column in zip(reader.schema.names, columns, strict=True)}
+    )
 
 
 class _Numbers:
@@ -78,7 +83,9 @@ class _Text:
 
     def append(self, values: pa.Array) -> None:
         encoded = values.dictionary_encode(null_encoding="encode")
-        here = [self._number.setdefault(text, len(self._number) - 1) for text in encoded.dictionary.to_pylist()]
+        here = [
+            self._number.setdefault(text, len(self._number) - 1) for text in encoded.dictionary.to_pylist()
+        ]
         kind = np.int16 if len(self._number) <= np.iinfo(np.int16).max else np.int32
         self._codes.append(np.array(here, kind)[encoded.indices.to_numpy()])
 

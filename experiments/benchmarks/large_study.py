@@ -31,22 +31,24 @@ _CLEAN = {"none": 0.78, "random": 0.68, "atp": 0.75, "cls-attention": 0.74, "fas
 _PER_SEVERITY = {"none": 0.030, "random": 0.033, "atp": 0.036, "cls-attention": 0.031, "fastv": 0.030}
 _BLIND = 0.40
 
-# The question types of VQAv2.
+# The question types of VQAv2, the most frequent first.
 _TYPES = """
-    how many|is the|what|what color is the|what is the|none of the above|is this|is this a|what is|are the|what kind of|
-    is there a|what type of|is it|what are the|where is the|is there|does the|what color are the|are these|are there|which|
-    is|what is the man|is the man|are|how|does this|what is on the|what does the|how many people are|what is in the|
-    what is this|do|what are|are they|what time|what sport is|are there any|is he|what color is|why|where are the|
-    what color|who is|what animal is|is this an|do you|how many people are in|what room is|has|is this person|can you|
-    why is the|what is the color of the|what is the person|could|was|is that a|what number is|what is the name|what brand|
-    is the person|is the woman|what is the woman
-""".replace("\n", "").split("|")
+    how many | is the | what | what color is the | what is the | none of the above | is this | is this a | what
+    is | are the | what kind of | is there a | what type of | is it | what are the | where is the | is there |
+    does the | what color are the | are these | are there | which | is | what is the man | is the man | are |
+    how | does this | what is on the | what does the | how many people are | what is in the | what is this | do
+    | what are | are they | what time | what sport is | are there any | is he | what color is | why | where are
+    the | what color | who is | what animal is | is this an | do you | how many people are in | what room is |
+    has | is this person | can you | why is the | what is the color of the | what is the person | could | was |
+    is that a | what number is | what is the name | what brand | is the person | is the woman | what is the
+    woman
+"""
+_COLOURS = "red blue green white black brown yellow gray orange pink purple silver"
+_THINGS = """
+    cat dog bus train car truck bench table chair bed pizza cake sandwich phone clock bird horse cow sheep zebra giraffe
+    umbrella kite ball bat glove racket bottle cup fork knife bowl banana apple carrot sofa plant laptop book
+"""
 _YES_NO = ("is", "are", "does", "do", "has", "can", "could", "was")
-_COLOURS = "red blue green white black brown yellow gray orange pink purple silver".split()
-_THINGS = (
-    "cat dog bus train car truck bench table chair bed pizza cake sandwich phone clock bird horse cow sheep zebra "
-    "giraffe umbrella kite ball bat glove racket bottle cup fork knife bowl banana apple carrot sofa plant laptop book"
-).split()
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,9 @@ def _study(rows: int, shard_images: int) -> Study:
 def _questions(count: int, rng: np.random.Generator) -> Questions:
     images = max(2, count // 5)
     image = np.sort(np.concatenate([np.arange(images), rng.integers(images, size=count - images)]))
-    frequency = 1 / np.arange(3, 3 + len(_TYPES))
-    kinds = [_TYPES[i].strip() for i in rng.choice(len(_TYPES), size=count, p=frequency / frequency.sum())]
+    types = " ".join(_TYPES.split()).split(" | ")
+    frequency = 1 / np.arange(3, 3 + len(types))
+    kinds = [types[i] for i in rng.choice(len(types), size=count, p=frequency / frequency.sum())]
     asked = [_asked(kind, rng) for kind in kinds]
     pools = [_pool(kind) for kind in kinds]
     # The first words of a pool are the usual answers, so that there is a prior to fall back on.
@@ -155,7 +158,7 @@ def _turns(image: np.ndarray) -> np.ndarray:
 
 
 def _asked(kind: str, rng: np.random.Generator) -> str:
-    colour, thing, other = rng.choice(_COLOURS), rng.choice(_THINGS), rng.choice(_THINGS)
+    colour, thing, other = rng.choice(_COLOURS.split()), *rng.choice(_THINGS.split(), 2)
     return f"{kind.capitalize()} {colour} {thing} beside the {other}?"
 
 
@@ -172,7 +175,8 @@ def _pool(kind: str) -> Sequence[str]:
         case "number":
             return ("2", "1", "3", "4", "0", *map(str, range(5, 25)))
         case _:
-            return _COLOURS if "color" in kind else [*_THINGS, *(f"{c} {t}" for c in _COLOURS for t in _THINGS)]
+            colours, things = _COLOURS.split(), _THINGS.split()
+            return colours if "color" in kind else [*things, *(f"{c} {t}" for c in colours for t in things)]
 
 
 def _ten_answers(words: Sequence[str], agree: int) -> list[str]:
@@ -217,7 +221,9 @@ def _unit_rows(
     condition = {"intervention": what.name, "severity": what.severity, "noise_seed": what.noise_seed}
     image = questions.image[asked]
     hashes = np.array([f"{i:08x}{unit.key[:24]}" for i in images], dtype=object)
-    patches = [np.packbits(row).tobytes() if row.any() else None for row in objects[images.start : images.stop]]
+    patches = [
+        np.packbits(row).tobytes() if row.any() else None for row in objects[images.start : images.stop]
+    ]
     values: dict[str, Any] = {
         **shape,
         **where,
@@ -246,7 +252,9 @@ def _unit_rows(
     }
     about = questions.table.take(pa.array(asked))
     columns = [
-        about[field.name] if field.name in about.column_names else _column(values[field.name], field.type, len(asked))
+        about[field.name]
+        if field.name in about.column_names
+        else _column(values[field.name], field.type, len(asked))
         for field in SCHEMA
     ]
     return pa.table(columns, schema=SCHEMA)
@@ -292,7 +300,9 @@ def _arm_kept(
     noise = rng.random(base.shape)
     rank = noise if name == "random" else base + (0.03 + 0.05 * severity) * noise
     kept = np.zeros(base.shape, bool)
-    np.put_along_axis(kept, np.argpartition(rank, round(KEEP * TOKENS), axis=1)[:, : round(KEEP * TOKENS)], True, axis=1)
+    np.put_along_axis(
+        kept, np.argpartition(rank, round(KEEP * TOKENS), axis=1)[:, : round(KEEP * TOKENS)], True, axis=1
+    )
     packed = np.packbits(kept, axis=1)
     masks = packed if by_question else packed[image]
     # One row after the other: the whole grid, then what the cut inside the model leaves.

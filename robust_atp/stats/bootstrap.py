@@ -38,11 +38,12 @@ class Replicates:
         """Apply a metric that lets leading axes through to the values and to each replicate.
 
         Linear contrasts (``lambda cells: cells @ weights``), differences in differences and ratios alike.
-        ``n`` becomes the smallest count among the values that went in.
+        ``n`` becomes the smallest count among the values that went in, 0 if there was none.
         """
         value = np.asarray(function(self.value))
+        smallest = self.n.min() if self.n.size else 0
         return Replicates(
-            value, np.asarray(function(self.draws)), np.full(value.shape, self.n.min(initial=np.inf)), self.images
+            value, np.asarray(function(self.draws)), np.full(value.shape, smallest), self.images
         )
 
     def standard_errors(self) -> np.ndarray:
@@ -130,9 +131,12 @@ def _groups(num: np.ndarray, den: np.ndarray) -> list[_Group]:
     used = (num != 0) | (den != 0)
     many = used.mean(axis=0) > 0.5
     by_rows: dict[bytes, list[int]] = {}
-    for column in np.flatnonzero(~many):
+    for column in np.flatnonzero(~many).tolist():
         by_rows.setdefault(np.packbits(used[:, column]).tobytes(), []).append(column)
-    groups = [_group(num, den, np.array(columns), np.flatnonzero(used[:, columns[0]])) for columns in by_rows.values()]
+    groups = [
+        _group(num, den, np.array(columns), np.flatnonzero(used[:, columns[0]]))
+        for columns in by_rows.values()
+    ]
     if many.any():
         everywhere = slice(None) if many.all() else np.flatnonzero(many)
         groups.append(_group(num, den, everywhere, slice(None)))

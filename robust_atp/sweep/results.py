@@ -1,7 +1,8 @@
 """What a sweep has recorded so far: for notebooks, the report and ``robust-atp status``."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 from robust_atp.database import database, fetch
 from robust_atp.errors import UserError
-from robust_atp.query import Source, create_views, listed
+from robust_atp.query import create_views, listed
 from robust_atp.sweep.store import Store
 from robust_atp.sweep.study import Study
 
@@ -38,6 +39,7 @@ class Results:
         self.folder = self._store.folder
         self.study: Study = self._store.study()
         self._units = self._store.units()
+        self._copy: duckdb.DuckDBPyConnection | None = None
 
     def status(self) -> Status:
         """Count units on disk; right while the sweep runs, too."""
@@ -63,24 +65,30 @@ class Results:
 
         ``UserError`` if nothing is recorded yet or the SQL is wrong.
         """
+        if self._copy is not None:
+            return _answer(self._copy, query, coded, frames)
         files = self._recorded()
         with database() as connection:
             create_views(connection, connection.read_parquet(files))
-            return _Connected(connection).table(query, coded=coded, **frames)
+            return _answer(connection, query, coded, frames)
 
     @contextmanager
-    def at_hand(self, columns: Sequence[str] = ()) -> Iterator[Source]:
-        """Copy the records, or some of their columns, into one temporary file for many queries.
+    def at_hand(self, columns: Sequence[str] = ()) -> Iterator["Results"]:
+        """The same results for many queries: the records, or ``columns`` of them, copied into one temporary file.
 
         Ten million rows take some 700 MB there (in ``TMPDIR``) instead of being searched for in thousands of files.
         """
+        if self._copy is not None:
+            yield self
+            return
         files = self._recorded()
         with database(stored=True) as connection:
             connection.execute("SET preserve_insertion_order = false")
-            chosen = connection.read_parquet(files).project(listed(columns) or "*")
-            chosen.create("rows")
+            connection.read_parquet(files).project(listed(columns) or "*").create("rows")
             create_views(connection, connection.table("rows"))
-            yield _Connected(connection)
+            near = copy(self)
+            near._copy = connection
+            yield near
 
     def _recorded(self) -> list[str]:
         files = [str(path) for path in self.files()]
@@ -89,20 +97,13 @@ class Results:
         return files
 
 
-@dataclass(frozen=True)
-class _Connected:
-    """Records in an open database."""
-
-    connection: duckdb.DuckDBPyConnection
-
-    def table(self, query: str, *, coded: bool = False, **frames: pd.DataFrame) -> pd.DataFrame:
-        try:
-            return fetch(self.connection, query, coded=coded, **frames)
-        except (duckdb.ProgrammingError, duckdb.InvalidInputException) as error:
-            raise UserError(f"query over the records failed: {error}") from error
-
-    def at_hand(self, columns: Sequence[str] = ()) -> AbstractContextManager[Source]:
-        return nullcontext(self)
+def _answer(
+    connection: duckdb.DuckDBPyConnection, query: str, coded: bool, frames: dict[str, pd.DataFrame]
+) -> pd.DataFrame:
+    try:
+        return fetch(connection, query, coded=coded, **frames)
+    except (duckdb.ProgrammingError, duckdb.InvalidInputException) as error:
+        raise UserError(f"query over the records failed: {error}") from error
 
 
 def open_results(folder: str | Path) -> Results:
