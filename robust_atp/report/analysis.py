@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from robust_atp.probes.probe import PROBES
-from robust_atp.query import Records
+from robust_atp.query import Records, at_hand
 from robust_atp.report.accuracy import accuracy, loss, overview
 from robust_atp.report.claims import check_claims
 from robust_atp.report.cost import cost
@@ -42,6 +42,11 @@ class Analysis:
 
 def analyse(records: Records) -> Analysis:
     """Compute every table of a report. Deterministic: the same records in any order give the same numbers."""
+    with at_hand(records) as near:
+        return _analyse(near)
+
+
+def _analyse(records: Records) -> Analysis:
     return Analysis(
         overview=overview(records),
         accuracy=accuracy(records),
