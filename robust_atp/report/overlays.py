@@ -48,8 +48,8 @@ def overlays(results: "Results", analysis: Analysis) -> Iterator[Illustration]:
                     section="overlays",
                     title=f"What is kept: {backbone}, image {image_id}",
                     caption="Patches whose tokens are dropped are veiled, objects outlined; above each tile the "
-                    "answer, below it κ with the set kept on the clean image. The images were drawn by the hash of their "
-                    "ids, not by what was answered about them"
+                    "answer, below it κ with the set kept on the clean image. The images were drawn by the hash of "
+                    "their ids, not by what was answered about them"
                     + "".join(
                         f"; {readable(name)} is where the methods lose most extra" for name, _ in corruption
                     )

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from matplotlib.typing import LineStyleType
 
-INK, GREY, RULE = "#1c1c1c", "#8c8c8c", "#e4e2dd"
+INK, GREY, RULE, TINT = "#1c1c1c", "#8c8c8c", "#e4e2dd", "#ecefe8"
 _MARKERS = "osD^vP"
 _FOOTER_LETTERS = 19  # of the footer's size that fit on an inch
 _LONG_NUMBER = re.compile(rb"-?\d+\.\d{3,}(?![\d.])")
