@@ -8,7 +8,7 @@ from matplotlib.patches import Patch
 
 from robust_atp.report.arms import arms_of, rows_of
 from robust_atp.report.figures.panels import corruption_panels, finish, handle
-from robust_atp.report.figures.style import GREY, INK, TINT, Look, journal_style, looks
+from robust_atp.report.figures.style import GREY, INK, TINT, Look, amount, journal_style, looks
 from robust_atp.report.order import by_family
 
 
@@ -34,10 +34,10 @@ def excess_curves(excess: pd.DataFrame, margin: float) -> Figure:
             panel.axhline(0, color=INK, linewidth=0.8, zorder=1)
         panels[0].set_ylim(bottom=lowest)
         region = Patch(
-            facecolor=TINT, edgecolor=GREY, linewidth=0.5, label=f"below +{100 * margin:.3g} points"
+            facecolor=TINT, edgecolor=GREY, linewidth=0.5, label=f"less than {amount(margin)} extra"
         )
         handles = [*(handle(look[arm.pruner], arm.label) for arm in arms), region]
-        finish(figure, panels, handles, "extra points lost")
+        finish(figure, panels, [0, *excess["severity"]], handles, "extra points lost")
     return figure
 
 

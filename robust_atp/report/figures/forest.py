@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from robust_atp.report.arms import Arm, arms_of, rows_of
-from robust_atp.report.figures.style import GREY, INK, journal_style, points
+from robust_atp.report.figures.style import GREY, INK, amount, journal_style, points
 
 # Condition -> what stands above its panels.
 _CONDITIONS = {"clean": "clean images", "corrupted": "corrupted images, mean"}
@@ -107,5 +107,5 @@ def _style(mark: _Mark) -> dict:
 def _handles(margin: float) -> list[Line2D]:
     marks = [Line2D([], [], **_style(mark), label=word) for word, mark in _MARKS.items()]
     dashed = Line2D([], [], color=INK, linewidth=0.8, linestyle=(0, (3, 2)))
-    dashed.set_label(f"margin: {100 * margin:.3g} points")
+    dashed.set_label(f"margin: {amount(margin)}")
     return [*marks, dashed]

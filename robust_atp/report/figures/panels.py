@@ -1,9 +1,8 @@
 """Small multiples on shared axes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -41,10 +40,11 @@ def handle(look: Look, label: str) -> Line2D:
     return Line2D([], [], color=look.color, marker=look.marker, linestyle=look.dashes, label=label)
 
 
-def finish(figure: Figure, panels: Sequence[Axes], handles: Sequence[Artist], label: str) -> None:
-    """Name the axes of curves over severity and put the legend above them."""
-    lowest, highest = panels[0].get_xlim()
-    ticks = np.arange(math.ceil(lowest), math.floor(highest) + 1)
+def finish(
+    figure: Figure, panels: Sequence[Axes], severities: Iterable[int], handles: Sequence[Artist], label: str
+) -> None:
+    """Name the axes of curves over ``severities`` and put the legend above them."""
+    ticks = sorted(set(severities))
     panels[0].set_xticks(ticks, ["clean" if tick == 0 else str(tick) for tick in ticks])
     figure.supylabel(label, fontsize=9)
     figure.supxlabel("severity", fontsize=9)

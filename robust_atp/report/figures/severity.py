@@ -47,7 +47,7 @@ def severity_curves(
             handles.append(Line2D([], [], color=GREY, linestyle=":", linewidth=1.2, label=reference_label))
         if floor is not None:
             handles.append(Line2D([], [], color=GREY, linestyle=":", linewidth=0.9, label=floor_label))
-        finish(figure, panels, handles, label)
+        finish(figure, panels, table["severity"], handles, label)
     return figure
 
 

@@ -105,6 +105,11 @@ def points(share: float, digits: int = 1) -> str:
     return (text[1:] if float(text) == 0 else text).replace("-", "−")
 
 
+def amount(share: float) -> str:
+    """A size in points, in words: ``1 point``, ``2.5 points``."""
+    return f"{100 * share:.3g} point{'' if math.isclose(share, 0.01) else 's'}"
+
+
 def svg(figure: Figure, footer: str = "") -> bytes:
     """Render without a date, so that equal figures are equal files. ``footer`` stands below the figure."""
     return _compact(_render(figure, "svg", footer, metadata={"Date": None}))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from robust_atp.report.analysis import Analysis
 from robust_atp.report.figures.excess_curves import excess_curves
+from robust_atp.report.figures.style import amount
 from robust_atp.report.illustrations.illustration import Illustration, Illustrator
 from robust_atp.report.illustrations.margin import MARGIN
 from robust_atp.report.illustrations.subject import counts, in_groups
@@ -21,7 +22,7 @@ def excess_over_severity(analysis: Analysis) -> Iterator[Illustration]:
                 title=f"What pruning costs extra as the image degrades: {subject.where}",
                 caption="Drop of the pruned model from clean to corrupted minus the same drop of the unpruned model, "
                 "question by question, in points; 0 on clean images by definition. A curve whose band stays in the "
-                f"shaded region loses less than {100 * MARGIN:.3g} point extra at every severity; one whose band "
+                f"shaded region loses less than {amount(MARGIN)} extra at every severity; one whose band "
                 "leaves 0 upwards is more fragile.",
                 basis=f"{counts(excess)}; bands: 95 %, simultaneous over the severities of a corruption (sup-t), "
                 "clustered by image",

@@ -6,9 +6,10 @@ import pandas as pd
 
 from robust_atp.report.analysis import Analysis
 from robust_atp.report.figures.forest import forest
+from robust_atp.report.figures.style import amount
 from robust_atp.report.illustrations.illustration import Illustration, Illustrator
 from robust_atp.report.illustrations.margin import MARGIN
-from robust_atp.report.illustrations.subject import slug
+from robust_atp.report.illustrations.subject import budgets, counts, slug
 
 # More lines than these are read budget by budget.
 _LINES = 30
@@ -18,18 +19,16 @@ def losses(analysis: Analysis) -> Iterator[Illustration]:
     """Draw each backbone's losses, a block per data set: in one figure if it is readable, else one per budget."""
     for backbone, rows in analysis.mean_loss.groupby("backbone", sort=False):
         for budget, part in _parts(rows[rows["value"].notna()]):
-            images = part["images"]
             yield Illustration(
                 kind="forest",
                 name=f"forest_{slug(str(backbone), *([f'keep{budget}'] if budget else []))}",
                 section="loss",
                 title=f"What pruning costs: {backbone}" + (f", {budget} % of tokens kept" if budget else ""),
                 caption="Accuracy of the unpruned model minus that of the arm, on the same questions. Non-inferior: "
-                f"the loss is below the margin of {100 * MARGIN:.3g} point at 5 %, one-sided; inferior: it is above; "
+                f"the loss is below the margin of {amount(MARGIN)} at 5 %, one-sided; inferior: it is above; "
                 "inconclusive: this study cannot tell.",
-                basis=f"n = {part['answers'].min():,}–{part['answers'].max():,} answers on "
-                f"{images.min():,}–{images.max():,} images; thick 90 %, thin 95 % t intervals clustered by image, "
-                "uncorrected",
+                basis=f"{counts(part.rename(columns={'answers': 'n'}))}; thick 90 %, thin 95 % t intervals "
+                "clustered by image, uncorrected",
                 figure=forest(part, MARGIN),
             )
 
@@ -39,8 +38,8 @@ def _parts(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     if 0 < arms <= _LINES:
         yield "", rows
     elif arms:
-        for keep, part in rows.groupby("keep"):
-            yield f"{100 * float(str(keep)):.3g}", part
+        for keep in budgets(rows):
+            yield f"{100 * keep:.3g}", rows[rows["keep"] == keep]
 
 
 ILLUSTRATOR = Illustrator(
