@@ -97,9 +97,9 @@ def _less_retained(mean: np.ndarray, whole: tuple[pd.Index, ...], arm: tuple[pd.
 
 
 def _share(mean: np.ndarray, clean: pd.Index, corrupted: pd.Index) -> np.ndarray:
-    """Mean over corrupted cells of the share of clean accuracy that is left."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return (mean[..., corrupted] / mean[..., clean]).mean(axis=-1)
+    """Mean over corrupted cells of the share of clean accuracy that is left; nan where nothing was right."""
+    whole = mean[..., clean]
+    return (mean[..., corrupted] / np.where(whole > 0, whole, np.nan)).mean(axis=-1)
 
 
 def _by_cell(sums: ImageSums) -> pd.DataFrame:

@@ -55,7 +55,7 @@ def populations(analysis: Analysis) -> Iterator[Subject]:
 def at_each_budget(analysis: Analysis) -> Iterator[Subject]:
     """Every population at every budget, the main one first; a study without pruning has one without budget."""
     for subject in populations(analysis):
-        keeps: list[float] = budgets(subject.rows(analysis.overview))
+        keeps: list[float | None] = [*budgets(subject.rows(analysis.overview))]
         yield from (Subject(subject.population, keep) for keep in keeps or [None])
 
 
