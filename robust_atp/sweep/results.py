@@ -7,6 +7,7 @@ import duckdb
 import pandas as pd
 
 from robust_atp.errors import UserError
+from robust_atp.sweep.declared import Declared
 from robust_atp.sweep.store import Store
 from robust_atp.sweep.study import Study
 
@@ -41,6 +42,10 @@ class Results:
         failures = self._store.failures(unit for unit in self._units if unit.key not in done)
         named = {str(unit): failures[unit.key] for unit in self._units if unit.key in failures}
         return Status(len(done), len(failures), len(self._units) - len(done) - len(failures), named)
+
+    def declared(self) -> Declared | None:
+        """What the study declared before it ran; None for folders made before that was recorded."""
+        return self._store.declared()
 
     def files(self) -> list[Path]:
         """Files of the units that are done, in the order of the plan."""
