@@ -36,32 +36,6 @@ def loss(records: Records) -> pd.DataFrame:
     return per_dataset(sums, CELL, ImageSums.table)
 
 
-def mean_loss(records: Records) -> pd.DataFrame:
-    """Loss per arm, ``condition`` clean and corrupted (mean over all corruptions), with clustered t intervals.
-
-    ``lo90`` and ``hi90`` are those of 90 %: where ``hi90`` lies below a margin the loss does at 5 %, one-sided.
-    """
-    keys = (*POPULATION, *ARM, "condition")
-    sums = query(
-        records,
-        f"""
-        WITH answers AS ({ANSWERS})
-        SELECT {listed(POPULATION)}, {listed(ARM, "arm")}, image_id,
-               if(severity > 0, 'corrupted', 'clean') AS condition,
-               sum(whole.score - arm.score) AS num, count(*) AS den
-        FROM answers arm JOIN answers whole USING ({listed((*POPULATION, *CONDITION))}, image_id, question_id)
-        WHERE arm.pruner <> 'none' AND whole.pruner = 'none' AND (severity > 0 OR intervention = 'clean')
-        GROUP BY ALL
-        """,
-    )
-    return per_dataset(sums, keys, _with_both_levels).rename(columns={"n": "answers"})
-
-
-def _with_both_levels(sums: ImageSums) -> pd.DataFrame:
-    narrow = sums.t_table(level=0.90)
-    return sums.t_table().assign(lo90=narrow["lo"], hi90=narrow["hi"])
-
-
 def overview(records: Records) -> pd.DataFrame:
     """Accuracy per arm, ``condition`` clean and corrupted (mean over all corruptions), with what the arm costs."""
     keys = (*POPULATION, *ARM, "condition")

@@ -6,11 +6,12 @@ import pandas as pd
 
 from robust_atp.probes.probe import PROBES
 from robust_atp.query import Records
-from robust_atp.report.accuracy import accuracy, loss, mean_loss, overview
+from robust_atp.report.accuracy import accuracy, loss, overview
 from robust_atp.report.claims import check_claims
 from robust_atp.report.cost import cost
 from robust_atp.report.excess import excess_drop, mean_excess_drop, retention_gap
 from robust_atp.report.kept_tokens import kept_token_stability
+from robust_atp.report.noninferiority import noninferiority_table
 from robust_atp.report.official import official
 
 
@@ -23,7 +24,7 @@ class Analysis:
     accuracy_by_question_type: pd.DataFrame
     official: pd.DataFrame
     loss: pd.DataFrame
-    mean_loss: pd.DataFrame
+    noninferiority: pd.DataFrame
     excess_drop: pd.DataFrame
     mean_excess_drop: pd.DataFrame
     retention_gap: pd.DataFrame
@@ -46,7 +47,7 @@ def analyse(records: Records) -> Analysis:
         accuracy_by_question_type=accuracy(records, by=("question_type",)),
         official=official(records),
         loss=loss(records),
-        mean_loss=mean_loss(records),
+        noninferiority=noninferiority_table(records),
         excess_drop=excess_drop(records),
         mean_excess_drop=mean_excess_drop(records),
         retention_gap=retention_gap(records),

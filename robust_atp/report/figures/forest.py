@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from robust_atp.report.arms import Arm, arms_of, rows_of
 from robust_atp.report.figures.style import GREY, INK, amount, journal_style, points
+from robust_atp.report.noninferiority import OPEN, REFUTED, SHOWN
 
 # Condition -> what stands above its panels.
 _CONDITIONS = {"clean": "clean images", "corrupted": "corrupted images, mean"}
@@ -24,18 +25,19 @@ class _Mark(NamedTuple):
 
 # Told apart by shape as well, for whoever prints in grey.
 _MARKS: Mapping[str, _Mark] = {
-    "non-inferior": _Mark("#00735c", "o", True),
-    "inconclusive": _Mark(GREY, "s", False),
-    "inferior": _Mark("#c4500a", "D", True),
+    SHOWN: _Mark("#00735c", "o", True),
+    OPEN: _Mark(GREY, "s", False),
+    REFUTED: _Mark("#c4500a", "D", True),
 }
 
 
-def forest(losses: pd.DataFrame, margin: float) -> Figure:
-    """Draw the loss of each arm in points: thick the 90 %, thin the 95 % interval, a block per data set.
+def forest(losses: pd.DataFrame) -> Figure:
+    """Draw the loss of each arm in points against its ``margin``, a block per data set.
 
-    ``losses`` holds one backbone. An arm is non-inferior where its 90 % interval lies below ``margin``, a share,
-    and inferior where it lies above: both at 5 %, one-sided.
+    ``losses`` holds one backbone of the table of non-inferiority on the scale of losses: thin ``lo`` to ``hi``,
+    thick ``lo_tost`` to ``bound``, whose ends are the one-sided bounds that decide the ``verdict``.
     """
+    margin = float(losses["margin"].iloc[0])
     conditions = [name for name in _CONDITIONS if (losses["condition"] == name).any()]
     blocks = list(dict.fromkeys(losses[["dataset", "split"]].itertuples(index=False, name=None)))
     here = {
@@ -61,13 +63,6 @@ def forest(losses: pd.DataFrame, margin: float) -> Figure:
     return figure
 
 
-def standing(lo90: float, hi90: float, margin: float) -> str:
-    """``non-inferior``, ``inferior`` or, also where nothing is known, ``inconclusive``."""
-    if hi90 < margin:
-        return "non-inferior"
-    return "inferior" if lo90 > margin else "inconclusive"
-
-
 def _block(panel: Axes, rows: pd.DataFrame, arms: list[Arm], margin: float) -> None:
     panel.set_yticks(range(len(arms)), [arm.label for arm in arms])
     panel.set_ylim(len(arms) - 0.5, -0.5)
@@ -77,10 +72,10 @@ def _block(panel: Axes, rows: pd.DataFrame, arms: list[Arm], margin: float) -> N
     panel.axvline(100 * margin, color=INK, linewidth=0.8, linestyle=(0, (3, 2)))
     for y, arm in enumerate(arms):
         for row in rows_of(rows, arm).itertuples():
-            mark = _MARKS[standing(row.lo90, row.hi90, margin)]
+            mark = _MARKS[row.verdict]
             panel.plot([100 * row.lo, 100 * row.hi], [y, y], color=mark.color, linewidth=0.9)
             panel.plot(
-                [100 * row.lo90, 100 * row.hi90], [y, y],
+                [100 * row.lo_tost, 100 * row.bound], [y, y],
                 color=mark.color, linewidth=2.6, solid_capstyle="butt",
             )  # fmt: skip
             panel.plot([100 * row.value], [y], **_style(mark))

@@ -6,12 +6,12 @@ from robust_atp.report.analysis import Analysis
 from robust_atp.report.figures.excess_curves import excess_curves
 from robust_atp.report.figures.style import amount
 from robust_atp.report.illustrations.illustration import Illustration, Illustrator
-from robust_atp.report.illustrations.margin import MARGIN
-from robust_atp.report.illustrations.subject import counts, in_groups
+from robust_atp.report.illustrations.subject import counts, in_groups, margin_of
 
 
 def excess_over_severity(analysis: Analysis) -> Iterator[Illustration]:
     """Draw the excess drop of random pruning and of up to six methods."""
+    margin = margin_of(analysis)
     for subject in in_groups(analysis):
         excess = subject.rows(analysis.excess_drop)
         if excess["value"].notna().any():
@@ -22,11 +22,11 @@ def excess_over_severity(analysis: Analysis) -> Iterator[Illustration]:
                 title=f"What pruning costs extra as the image degrades: {subject.where}",
                 caption="Drop of the pruned model from clean to corrupted minus the same drop of the unpruned model, "
                 "question by question, in points; 0 on clean images by definition. A curve whose band stays in the "
-                f"shaded region loses less than {amount(MARGIN)} extra at every severity; one whose band "
+                f"shaded region loses less than {amount(margin)} extra at every severity; one whose band "
                 "leaves 0 upwards is more fragile.",
                 basis=f"{counts(excess)}; bands: 95 %, simultaneous over the severities of a corruption (sup-t), "
                 "clustered by image",
-                figure=excess_curves(excess, MARGIN),
+                figure=excess_curves(excess, margin),
             )
 
 

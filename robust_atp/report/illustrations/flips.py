@@ -7,6 +7,7 @@ import pandas as pd
 from robust_atp.query import ARM
 from robust_atp.report.analysis import Analysis
 from robust_atp.report.figures.flips import flip_bars
+from robust_atp.report.illustrations.forest import tested
 from robust_atp.report.illustrations.illustration import Illustration, Illustrator
 from robust_atp.report.illustrations.subject import Subject, at_budgets_drawn, counts
 
@@ -24,7 +25,7 @@ def flips(analysis: Analysis) -> Iterator[Illustration]:
             title=f"Which answers change? {subject.where}",
             caption="Answers that the unpruned model has right and the arm wrong, and the other way round: the same "
             "net change can hide any number of changed answers.",
-            basis=f"{counts(bars)}; interval of the net change: 95 % t, clustered by image, uncorrected",
+            basis=f"{counts(bars)}; interval of the net change: t, clustered by image, uncorrected",
             figure=flip_bars(bars),
         )
 
@@ -43,9 +44,9 @@ def _bars(analysis: Analysis, subject: Subject) -> pd.DataFrame:
     shares = sums.assign(share=sums["answers"] / sums["n"]).pivot(
         index=[*ARM, "condition"], columns="quantity", values="share"
     )
-    net = subject.rows(analysis.mean_loss).set_index([*ARM, "condition"])
+    net = subject.rows(tested(analysis.noninferiority)).set_index([*ARM, "condition"])
     return (
-        net.assign(net=-net["value"], lo=-net["hi"], hi=-net["lo"], n=net["answers"])
+        net.assign(net=-net["value"], lo=-net["hi"], hi=-net["lo"])
         .join(shares.rename(columns={"right to wrong": "spoilt", "wrong to right": "mended"}), how="inner")
         .dropna(subset=["net"])
         .reset_index()
