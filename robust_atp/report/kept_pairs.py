@@ -11,7 +11,7 @@ from robust_atp.report.arms import Arm, Population
 
 # An arm's pairs are held in memory: this many images of a data set, the first in the order of their hashes, so every
 # arm and every run has the same ones. More would narrow an interval that is narrow by then.
-IMAGES = 500
+IMAGES = 300
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def grids_of(grid: str) -> list[tuple[int, int]]:
     return [(int(rows), int(columns)) for rows, columns in parts]
 
 
-def blocks(pairs: pd.DataFrame, entries: int = 1 << 23) -> Iterator[pd.DataFrame]:
+def blocks(pairs: pd.DataFrame, entries: int = 1 << 20) -> Iterator[pd.DataFrame]:
     """Pairs of one grid at a time, no more than what unpacks to ``entries`` tokens."""
     for (_, tokens), alike in pairs.groupby(["grid", "tokens_total"], sort=True):
         step = max(1, entries // int(tokens))

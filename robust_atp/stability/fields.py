@@ -21,10 +21,10 @@ def centroid_shifts(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def spreads(a: np.ndarray) -> np.ndarray:
     """Mean distance of the kept tokens from their centroid, in [0, ½]; nan as in ``centroid_shifts``."""
     _check(a, a)
-    places = _places(a.shape[1:])  # [n, 2]
-    distance = np.linalg.norm(places - _centroids(a)[:, None], axis=2)  # [M, n]
+    places, centres = _places(a.shape[1:]), _centroids(a)  # [n, 2], [M, 2]
+    squares = sum((places[:, axis] - centres[:, axis, None]) ** 2 for axis in (0, 1))  # [M, n]
     kept = a.reshape(len(a), -1)
-    return _mean(distance, kept)
+    return _ratio((np.sqrt(squares) * kept).sum(axis=1), kept.sum(axis=1))
 
 
 def transport_bounds(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -47,7 +47,6 @@ def _marginal_transport(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
 def _centroids(fields: np.ndarray) -> np.ndarray:
     places = _places(fields.shape[1:])
     kept = fields.reshape(len(fields), -1)
-    # Whole numbers below 2^24 are exact in float32, and rounding after the division cannot tell equal sets apart.
     return _ratio(kept @ places, kept.sum(axis=1, keepdims=True))  # [M, 2]
 
 
@@ -55,10 +54,6 @@ def _places(grid: tuple[int, ...]) -> np.ndarray:
     """Row and column of every token in units of the diagonal [n, 2]."""
     diagonal = np.hypot(grid[0] - 1, grid[1] - 1) or np.nan
     return np.indices(grid).reshape(2, -1).T / diagonal
-
-
-def _mean(values: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    return _ratio((values * kept).sum(axis=1), kept.sum(axis=1))
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
