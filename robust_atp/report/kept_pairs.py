@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ class Subject:
     population: Population
     arm: Arm
 
-    def columns(self) -> dict[str, object]:
+    def columns(self) -> dict[str, Any]:
         """Names and values in the order of every table."""
         return self.population._asdict() | self.arm._asdict()
 
@@ -57,7 +58,7 @@ def kept_pairs(records: Records, subject: Subject) -> pd.DataFrame:
     corrupted (packed bits), weight. Noise seeds share the weight of a question, because R seeds of one question
     are not R questions. Pairs that keep everything are left out: nothing was chosen.
     """
-    pairs = query(
+    return query(
         records,
         f"""
         WITH arm AS (
@@ -80,13 +81,12 @@ def kept_pairs(records: Records, subject: Subject) -> pd.DataFrame:
         ORDER BY ALL
         """,
     )
-    return pairs
 
 
 def unpacked(packed: pd.Series, tokens: int) -> np.ndarray:
     """Boolean masks [M, tokens] of packed bits; a null has no token."""
     width = -(-tokens // 8)
-    joined = b"".join(bytes(width) if value is None or value is pd.NA else bytes(value) for value in packed)
+    joined = b"".join(bytes(width) if pd.isna(value) else bytes(value) for value in packed)
     bits = np.unpackbits(np.frombuffer(joined, np.uint8).reshape(len(packed), width), axis=1, count=tokens)
     return bits.view(bool)
 
@@ -99,8 +99,8 @@ def grids_of(grid: str) -> list[tuple[int, int]]:
 
 def blocks(pairs: pd.DataFrame, entries: int = 1 << 20) -> Iterator[pd.DataFrame]:
     """Pairs of one grid at a time, no more than what unpacks to ``entries`` tokens."""
-    for (_, tokens), alike in pairs.groupby(["grid", "tokens_total"], sort=True):
-        step = max(1, entries // int(tokens))
+    for _, alike in pairs.groupby(["grid", "tokens_total"], sort=True):
+        step = max(1, entries // int(alike["tokens_total"].iloc[0]))
         for start in range(0, len(alike), step):
             yield alike.iloc[start : start + step]
 

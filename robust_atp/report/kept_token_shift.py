@@ -78,7 +78,9 @@ def kept_token_shift(records: Records) -> pd.DataFrame:
         return pd.DataFrame(columns=list(COLUMNS))
     table = pd.concat(tables, ignore_index=True)
     cell = [*POPULATION, "keep", *CONDITION, "quantity"]
-    random = table[table["pruner"] == "random"].drop_duplicates(cell).set_index(cell)["value"].rename("random")
+    random = (
+        table[table["pruner"] == "random"].drop_duplicates(cell).set_index(cell)["value"].rename("random")
+    )
     table = table.join(random, on=cell)
     return table.sort_values([*_SUBJECT, *CONDITION, "quantity"], ignore_index=True)[list(COLUMNS)]
 
@@ -88,8 +90,9 @@ def _of_subject(records: Records, subject: Subject) -> pd.DataFrame:
     if pairs.empty:
         return pd.DataFrame()
     carried = set(sorted(pairs["image_id"].unique(), key=_shuffled)[:_TRANSPORTED_IMAGES])
-    sums = pd.concat([_block_sums(block, carried) for block in blocks(pairs)])
-    table = _summary(pd.concat([sums, nogueira_sums(records, subject)]))
+    sums = [_block_sums(block, carried) for block in blocks(pairs)]
+    sums += [seeds] if len(seeds := nogueira_sums(records, subject)) else []
+    table = _summary(pd.concat(sums))
     note = table["quantity"].map(_UNDEFINED).where(table["value"].isna(), "")
     if set(pairs["prunes"]) == {"queries"}:
         note = note.mask(table["quantity"].isin(_SPATIAL), _NO_PLACE)
@@ -137,7 +140,9 @@ def _spatial(pairs: pd.DataFrame, a: np.ndarray, b: np.ndarray, carried: np.ndar
     found, start = [], 0
     for grid in grids_of(pairs["grid"].iloc[0]):
         stop = start + grid[0] * grid[1]
-        found.append(_on_grid(a[:, start:stop].reshape(-1, *grid), b[:, start:stop].reshape(-1, *grid), carried))
+        found.append(
+            _on_grid(a[:, start:stop].reshape(-1, *grid), b[:, start:stop].reshape(-1, *grid), carried)
+        )
         start = stop
     return {name: _mean_of([values[name] for values in found]) for name in _SPATIAL}
 
@@ -179,6 +184,4 @@ def _mean_of(grids: list[np.ndarray]) -> np.ndarray:
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    return np.divide(
-        numerator, denominator, out=np.full(len(denominator), np.nan), where=denominator > 0
-    )
+    return np.divide(numerator, denominator, out=np.full(len(denominator), np.nan), where=denominator > 0)

@@ -57,7 +57,9 @@ def boundary_margin(scores: np.ndarray, kept: np.ndarray) -> np.ndarray:
     descending = -np.sort(-scores.astype(float), axis=1)
     inside = (kept > 0) & (kept < total)
     last = np.where(inside, kept, 1)[:, None] - 1
-    gap = np.take_along_axis(descending, last, 1) - np.take_along_axis(descending, np.minimum(last + 1, total - 1), 1)
+    gap = np.take_along_axis(descending, last, 1) - np.take_along_axis(
+        descending, np.minimum(last + 1, total - 1), 1
+    )
     low, high = np.quantile(scores.astype(float), [0.25, 0.75], axis=1)
     spread = high - low
     return np.divide(gap[:, 0], spread, out=np.full(len(scores), np.nan), where=inside & (spread > 0))

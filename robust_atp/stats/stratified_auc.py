@@ -39,34 +39,24 @@ def stratified_auc(
     that give an image the scores of another, cell by cell, the same exchange in all cells: what the cells of an
     image share survives. Where the images differ in their number of questions, the scores go round.
     """
-    scores, events, images = np.asarray(scores, dtype=float), np.asarray(events), np.asarray(images)
-    if (
-        scores.ndim != 2
-        or events.dtype != bool
-        or events.shape[1:] != scores.shape
-        or images.shape != scores.shape[:1]
-    ):
-        raise UserError(
-            "scores, events and images must be [I, C], boolean [E, I, C] and [I], got "
-            f"{scores.shape}, {events.dtype} {events.shape} and {images.shape}"
-        )
-    order = np.argsort(images, kind="stable")
-    scores, events, images = scores[order], events[:, order], images[order]
-    events = events & ~np.isnan(scores)
-    group = np.unique(images, return_inverse=True)[1]
+    values, flags, names = np.asarray(scores, dtype=float), np.asarray(events), np.asarray(images)
+    _check(values, flags, names)
+    order = np.argsort(names, kind="stable")
+    values, flags = values[order], flags[:, order] & ~np.isnan(values[order])
+    group = np.unique(names[order], return_inverse=True)[1]
     rng = np.random.default_rng(rng)
     G = int(group[-1]) + 1 if len(group) else 0
-    weights = np.ones((1, G))
-    if G > 1:
-        weights = np.vstack([weights, rng.multinomial(G, np.full(G, 1 / G), size=draws)])
-    values = _weighted_auc(scores, events, group, weights)  # [1 + draws, E]
-    counts = np.full(len(events), np.count_nonzero(~np.isnan(scores)))
-    replicates = values[1:] if G > 1 else np.full((draws, len(events)), np.nan)
-    p = _permutation_p(scores, events, group, permutations, rng)
-    return StratifiedAuc(Replicates(values[0], replicates, counts, G), np.where(np.isnan(values[0]), np.nan, p))
+    weights = rng.multinomial(G, np.full(G, 1 / G), size=draws) if G > 1 else np.zeros((0, G))
+    auc = _weighted_auc(values, flags, group, np.vstack([np.ones((1, G)), weights]))  # [1 + draws, E]
+    replicates = auc[1:] if G > 1 else np.full((draws, len(flags)), np.nan)
+    counts = np.full(len(flags), np.count_nonzero(~np.isnan(values)))
+    p = _permutation_p(values, flags, group, permutations, rng)
+    return StratifiedAuc(Replicates(auc[0], replicates, counts, G), np.where(np.isnan(auc[0]), np.nan, p))
 
 
-def _weighted_auc(scores: np.ndarray, events: np.ndarray, group: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _weighted_auc(
+    scores: np.ndarray, events: np.ndarray, group: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """AUC [B, E] with every image counted as often as ``weights`` [B, G] says."""
     above, possible = np.zeros((2, len(weights), len(events)))
     for cell in range(scores.shape[1]):
@@ -111,3 +101,12 @@ def _permutation_p(
         exchanged = centred[first[other] + turn % size[other]]
         reached += np.abs(found @ exchanged.ravel()) >= observed - 1e-9
     return (1 + reached) / (1 + permutations)
+
+
+def _check(scores: np.ndarray, events: np.ndarray, images: np.ndarray) -> None:
+    same = events.ndim == 3 and events.shape[1:] == scores.shape and images.shape == scores.shape[:1]
+    if events.dtype != bool or not same:
+        raise UserError(
+            "scores, events and images must be [I, C], boolean [E, I, C] and [I], got "
+            f"{scores.shape}, {events.dtype} {events.shape} and {images.shape}"
+        )

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import wasserstein_distance
 
@@ -96,7 +95,10 @@ def test_tolerant_overlap_counts_hits_both_ways():
         near = [
             [max(abs(i // COLUMNS - j // COLUMNS), abs(i % COLUMNS - j % COLUMNS)) <= 1 for j in y] for i in x
         ]
-        hits = np.mean([any(row) for row in near]), np.mean([any(column) for column in zip(*near, strict=True)])
+        hits = (
+            np.mean([any(row) for row in near]),
+            np.mean([any(column) for column in zip(*near, strict=True)]),
+        )
         assert found == pytest.approx(2 * hits[0] * hits[1] / sum(hits) if sum(hits) else 0)
 
 
@@ -129,7 +131,11 @@ def test_random_sets_have_no_tolerant_stability():
 def test_properties(pair):
     a, b = pair
     for measure in (centroid_shifts, transport_bounds, tolerant_overlap, tolerant_stability):
-        there, back, turned = measure(a, b), measure(b, a), measure(a.transpose(0, 2, 1), b.transpose(0, 2, 1))
+        there, back, turned = (
+            measure(a, b),
+            measure(b, a),
+            measure(a.transpose(0, 2, 1), b.transpose(0, 2, 1)),
+        )
         np.testing.assert_allclose(there, back, atol=1e-12)
         if measure is not tolerant_stability:  # its chance is simulated on other sets
             np.testing.assert_allclose(there, turned, atol=1e-12)
