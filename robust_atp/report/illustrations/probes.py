@@ -1,0 +1,54 @@
+"""Probes that say how they are drawn."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from robust_atp.probes.probe import PROBES
+from robust_atp.report.analysis import Analysis
+from robust_atp.report.arms import Arm, arms_of, populations_of, rows_of
+from robust_atp.report.figures.dumbbell import dumbbell
+from robust_atp.report.figures.style import points
+from robust_atp.report.illustrations.illustration import Illustration, Illustrator
+from robust_atp.report.illustrations.subject import counts, slug
+
+
+def probes(analysis: Analysis) -> Iterator[Illustration]:
+    """Draw each probe's marks on clean images, one figure per data set with a block for every backbone."""
+    for name, table in analysis.probes.items():
+        probe = PROBES.get(name)
+        if probe.marks is None:
+            continue
+        drawn = table[(table["intervention"] == "clean") & table["quantity"].isin(probe.marks.quantities)]
+        notes = table[(table["intervention"] == "clean") & (table["quantity"] == probe.marks.note)]
+        for dataset, rows in drawn.groupby("dataset"):
+            yield Illustration(
+                kind=f"probe-{name}",
+                name=f"probe_{slug(name, str(dataset))}",
+                section="probes",
+                title=f"{probe.question} {dataset}",
+                caption=probe.reading,
+                basis=f"{counts(rows)}; 95 % bootstrap intervals over images, uncorrected",
+                figure=dumbbell(
+                    rows, probe.marks.quantities, "%", notes=_notes(notes[notes["dataset"] == dataset])
+                ),
+            )
+
+
+def _notes(table: pd.DataFrame) -> dict[tuple[str, Arm], str]:
+    """Values in points with their intervals, by backbone and arm."""
+    notes = {}
+    for population in populations_of(table):
+        for arm in arms_of(rows_of(table, population)):
+            value, lo, hi = rows_of(table, population, arm)[["value", "lo", "hi"]].iloc[0]
+            notes[population.backbone, arm] = f"{points(value, 0)}  [{points(lo, 0)}, {points(hi, 0)}]"
+    return notes
+
+
+ILLUSTRATOR = Illustrator(
+    name="probes",
+    section="probes",
+    summary="each probe's quantities on clean images, arm by arm",
+    needs="data that a probe can measure",
+    draw=probes,
+)
