@@ -19,10 +19,12 @@ from robust_atp.data import Dataset, Example
 from robust_atp.interventions import changes_question, intervene_question, pixels_seen
 from robust_atp.pruning import Method
 from robust_atp.pruning.matching import nominal_keep
+from robust_atp.pruning.token_scores import token_scores
 from robust_atp.scoring import Score, scorer
 from robust_atp.sweep.ingredients import load
 from robust_atp.sweep.methods import method_of
 from robust_atp.sweep.plan import Arm, Unit, arms
+from robust_atp.sweep.recording import with_scores
 from robust_atp.sweep.rows import ArmResult, Encoded, Shard, table
 from robust_atp.sweep.study import BackboneConfig, Study
 
@@ -69,7 +71,7 @@ class Worker:
         whole = self._encode(images, None)
         pruned = [self._prune(unit, shard, images, whole, *arm) for arm in self._arms]
         results = self._answer(pruned, shard, task)
-        return table(
+        rows = table(
             study=self._study.name,
             unit=unit,
             metric=dataset.metric,
@@ -81,6 +83,14 @@ class Worker:
             results=results,
             seconds_corrupt=seconds_corrupt,
         )
+        return self._with_recorded(rows, unit, shard, whole)
+
+    def _with_recorded(self, rows: pa.Table, unit: Unit, shard: Shard, whole: Encoded) -> pa.Table:
+        """Add the columns that the study asks for beside the ordinary ones."""
+        if "scores" not in self._study.record:
+            return rows
+        about = whole.tokens, shard.image_of, shard.text, self._study.seed, _keys(unit, shard)
+        return with_scores(rows, [token_scores(method, *about) for _, method in self._arms])
 
     def _task(self, unit: Unit) -> str:
         return self._datasets[unit.dataset, unit.split].task
@@ -177,15 +187,10 @@ class Worker:
         arm: Arm,
         method: Method,
     ) -> Pruned:
-        # Random pruning draws anew for every intervention: were it the same draw, its kept tokens would be
-        # perfectly stable under corruption, and no floor for the stability of anything else.
-        what = unit.intervention
-        condition = f"{what.name}/{what.severity}/{what.noise_seed}"
-        keys = [f"{unit.dataset}/{example.image_id}/{condition}" for example in shard.examples]
         keeps = self._nominal_keeps(arm, method, whole.tokens)
         encoded = self._encode_for(method, keeps, images, whole)
         start, tokens = perf_counter(), encoded.tokens
-        kept = method.prune(tokens, shard.image_of, shard.text, keeps, self._study.seed, keys)
+        kept = method.prune(tokens, shard.image_of, shard.text, keeps, self._study.seed, _keys(unit, shard))
         droppings = method.droppings(tokens, shard.image_of, keeps, self._backbone.shape.layers)
         _finish(kept.features[0])
         return Pruned(arm, encoded, kept, droppings, perf_counter() - start)
@@ -231,6 +236,15 @@ class Worker:
             ArmResult(p.arm, p.encoded, p.kept, answers[place : place + count], p.seconds / count, seconds)
             for p, place in zip(together, range(0, len(answers), count), strict=True)
         ]
+
+
+def _keys(unit: Unit, shard: Shard) -> list[str]:
+    """What decides the randomness of each question's pruning, with the seed of the study."""
+    # Random pruning draws anew for every intervention: were it the same draw, its kept tokens would be
+    # perfectly stable under corruption, and no floor for the stability of anything else.
+    what = unit.intervention
+    condition = f"{what.name}/{what.severity}/{what.noise_seed}"
+    return [f"{unit.dataset}/{example.image_id}/{condition}" for example in shard.examples]
 
 
 def _enters_whole(pruned: Pruned) -> bool:
