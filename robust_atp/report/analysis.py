@@ -29,7 +29,6 @@ class Analysis:
     accuracy_by_question_type: pd.DataFrame
     official: pd.DataFrame
     loss: pd.DataFrame
-    noninferiority: pd.DataFrame
     excess_drop: pd.DataFrame
     mean_excess_drop: pd.DataFrame
     retention_gap: pd.DataFrame

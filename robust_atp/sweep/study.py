@@ -211,6 +211,8 @@ class Study(_Closed):
     """Seeds of the corruptions; each makes its own units."""
     position_policy: Literal["original", "compacted"] | None = None
     """None: each pruner's own default."""
+    record: Axis[Literal["scores"]] = ()
+    """Columns that are too large to record unasked."""
     shard_images: int = Field(default=16, ge=1)
     """Images in a unit. Decides what is batched together, and so the last bits of log-probabilities."""
     threads: int = Field(default=1, ge=1)
