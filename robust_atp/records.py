@@ -1,5 +1,7 @@
 """The record: one row per question × arm × intervention (× variant). Names and meanings live here and nowhere else."""
 
+from collections.abc import Collection
+
 import pyarrow as pa
 
 # Wall-clock columns are the only ones that may differ between two runs of the same study.
@@ -143,9 +145,30 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ),
 )
 
-SCHEMA = pa.schema([pa.field(name, kind, metadata={"meaning": meaning}) for name, kind, meaning in _COLUMNS])
+# By what a study file lists under `record`.
+_OPTIONAL: tuple[tuple[str, pa.DataType, str], ...] = (
+    (
+        "scores",
+        pa.list_(pa.float32()),
+        "only with record: scores in the study file. What the method goes by to choose tokens, one number for each "
+        "place of the grid, larger is more important; null where it has none (diversity, fixed places), cuts inside "
+        "the vision tower or the language model, or prunes several views of an image apart",
+    ),
+)
+
+
+def schema(record: Collection[str] = ()) -> pa.Schema:
+    """Columns of the records of a study that asks for ``record`` beside what all studies have."""
+    wanted = [column for column in _OPTIONAL if column[0] in record]
+    fields = [
+        pa.field(name, kind, metadata={"meaning": meaning}) for name, kind, meaning in (*_COLUMNS, *wanted)
+    ]
+    return pa.schema(fields)
+
+
+SCHEMA = schema()
 
 
 def columns() -> dict[str, str]:
-    """Column names with their meanings, in file order."""
-    return {name: meaning for name, _, meaning in _COLUMNS}
+    """Column names with their meanings, in file order, those that a study has to ask for last."""
+    return {name: meaning for name, _, meaning in (*_COLUMNS, *_OPTIONAL)}

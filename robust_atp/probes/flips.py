@@ -4,7 +4,7 @@ import pandas as pd
 
 from robust_atp.image_sums import ImageSums, per_dataset
 from robust_atp.probes.probe import COLUMNS, Marks, Probe
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
+from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed
 
 _KEYS = (*POPULATION, *ARM, *CONDITION, "quantity")
 
@@ -19,7 +19,7 @@ def flips(records: Records) -> pd.DataFrame:
     changes; divergences that are infinite or not recorded are left out. The unpruned model is compared with
     itself. Dutta et al., Accuracy is not all you need, 2024.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH pairs AS (

@@ -6,7 +6,7 @@ from typing import Any
 
 from robust_atp.data import Dataset
 from robust_atp.interventions import CLEAN
-from robust_atp.records import SCHEMA
+from robust_atp.records import schema
 from robust_atp.sweep.keys import content_key
 from robust_atp.sweep.study import BackboneConfig, PrunerConfig, Study
 
@@ -128,7 +128,7 @@ def plan(
         "position_policy": study.position_policy,
         "budget": study.grid.budget,
         "threads": study.threads,
-        "columns": SCHEMA.names,
+        "columns": schema(study.record).names,
         "experiments": list(study.grid.experiment),
         "arms": [
             {"pruner": arm.pruner, "keep": arm.keep, "options": dict(arm.options)} for arm in arms(study)

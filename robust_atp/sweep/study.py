@@ -21,6 +21,7 @@ from corruptions import names as corruption_names
 from corruptions.registry import SUBSETS, find
 from robust_atp.backbones.tasks import check_prompt
 from robust_atp.data import DatasetConfig
+from robust_atp.declaration import Declaration
 from robust_atp.errors import UserError, unknown
 from robust_atp.probes.controls import CONTROLS
 from robust_atp.registry import Registry
@@ -198,7 +199,7 @@ class Grid(_Closed):
 
 
 class Study(_Closed):
-    """Everything that decides the records, and nothing else: no worker counts, no output folder."""
+    """Everything that decides the records, and how they will be judged: no worker counts, no output folder."""
 
     name: str = Field(min_length=1)
     seed: Seed = 0
@@ -210,10 +211,14 @@ class Study(_Closed):
     """Seeds of the corruptions; each makes its own units."""
     position_policy: Literal["original", "compacted"] | None = None
     """None: each pruner's own default."""
+    record: Axis[Literal["scores"]] = ()
+    """Columns that are too large to record unasked."""
     shard_images: int = Field(default=16, ge=1)
     """Images in a unit. Decides what is batched together, and so the last bits of log-probabilities."""
     threads: int = Field(default=1, ge=1)
     """CPU threads of a worker: they decide the order of a sum, and so its last bits."""
+    analysis: Declaration | None = None
+    """How the records will be judged; it decides none of them, so changing it runs nothing again."""
 
     @field_validator("data")
     @classmethod

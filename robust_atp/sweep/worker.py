@@ -19,6 +19,7 @@ from robust_atp.interventions import CLEAN, changes_question, intervene_question
 from robust_atp.pruning import Method
 from robust_atp.pruning.keeping import keep_indices
 from robust_atp.pruning.matching import nominal_keep
+from robust_atp.pruning.token_scores import token_scores
 from robust_atp.scoring import Score, scorer
 from robust_atp.sweep.answering import Pruned, answer
 from robust_atp.sweep.experiments import EXPERIMENTS, Seen, Variation
@@ -26,6 +27,7 @@ from robust_atp.sweep.ingredients import load
 from robust_atp.sweep.methods import method_of
 from robust_atp.sweep.participation import participation
 from robust_atp.sweep.plan import Arm, Intervention, Unit, arms
+from robust_atp.sweep.recording import with_scores
 from robust_atp.sweep.rows import ArmResult, Encoded, Shard, table
 from robust_atp.sweep.study import BackboneConfig, Study
 
@@ -67,7 +69,8 @@ class Worker:
         results, unpruned = answer(self._backbone, pruned, shard.examples, self._task(unit))
         own = self._table(unit, shard, images, whole, results, seconds_corrupt)
         seen = Seen(images, whole, [p.kept.indices for p in pruned])
-        return pa.concat_tables([own, *self._experiment(unit, shard, seen, unpruned)])
+        rows = pa.concat_tables([own, *self._experiment(unit, shard, seen, unpruned)])
+        return self._with_recorded(rows, unit, shard, whole)
 
     def _table(
         self,
@@ -92,6 +95,13 @@ class Worker:
             seconds_corrupt=seconds_corrupt,
             variant=variant,
         )
+
+    def _with_recorded(self, rows: pa.Table, unit: Unit, shard: Shard, whole: Encoded) -> pa.Table:
+        """Add the columns that the study asks for beside the ordinary ones."""
+        if "scores" not in self._study.record:
+            return rows
+        about = whole.tokens, shard.image_of, shard.text, self._study.seed, _keys(unit, shard)
+        return with_scores(rows, [token_scores(method, *about) for _, method in self._arms])
 
     def _experiment(
         self, unit: Unit, shard: Shard, own: Seen, unpruned: Sequence[Answer]
@@ -225,15 +235,10 @@ class Worker:
         arm: Arm,
         method: Method,
     ) -> Pruned:
-        # Random pruning draws anew for every intervention: were it the same draw, its kept tokens would be
-        # perfectly stable under corruption, and no floor for the stability of anything else.
-        what = unit.intervention
-        condition = f"{what.name}/{what.severity}/{what.noise_seed}"
-        keys = [f"{unit.dataset}/{example.image_id}/{condition}" for example in shard.examples]
         keeps = self._nominal_keeps(arm, method, whole.tokens)
         encoded = self._encode_for(method, keeps, images, whole)
         start, tokens = perf_counter(), encoded.tokens
-        kept = method.prune(tokens, shard.image_of, shard.text, keeps, self._study.seed, keys)
+        kept = method.prune(tokens, shard.image_of, shard.text, keeps, self._study.seed, _keys(unit, shard))
         droppings = method.droppings(tokens, shard.image_of, keeps, self._backbone.shape.layers)
         _finish(kept.features[0])
         return Pruned(arm, encoded, kept, droppings, perf_counter() - start)
@@ -243,6 +248,15 @@ class Worker:
         budget, shape = self._study.grid.budget, self._backbone.shape
         keep_of = {total: nominal_keep(method, arm.keep, budget, total, shape) for total in set(totals)}
         return [keep_of[total] for total in totals]
+
+
+def _keys(unit: Unit, shard: Shard) -> list[str]:
+    """What decides the randomness of each question's pruning, with the seed of the study."""
+    # Random pruning draws anew for every intervention: were it the same draw, its kept tokens would be
+    # perfectly stable under corruption, and no floor for the stability of anything else.
+    what = unit.intervention
+    condition = f"{what.name}/{what.severity}/{what.noise_seed}"
+    return [f"{unit.dataset}/{example.image_id}/{condition}" for example in shard.examples]
 
 
 def _finish(tensor: Tensor) -> None:
