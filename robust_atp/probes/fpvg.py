@@ -21,9 +21,14 @@ def fpvg(records: Records) -> pd.DataFrame:
     scores of the two.
 
     Relevant are all objects that the data set's mask of an image marks, whether the question is about them or
-    not: masks do not know the question. A patch counts as object if at least half of it is inside. Images whose kept
-    tokens are all on one side are left out. A question with two possible answers is answered alike by chance half of
-    the time, so read an arm beside the unpruned model and random pruning.
+    not: masks do not know the question. A patch counts as object if at least half of it is inside, as background if
+    neither it nor a neighbour does. Images whose kept tokens are all on one side are left out. A question with two
+    possible answers is answered alike by chance half of the time, so read an arm beside the unpruned model and random
+    pruning.
+
+    Tokens are taken away behind the vision tower, which has told its patches of each other. ``background suffices``
+    can therefore be high for a model that looks at nothing but objects: it says where an answer can be read off, not
+    what the picture must show. For that, see the probe ``counterfactual``.
     Reich, Putze & Schultz, Measuring Faithful and Plausible Visual Grounding in VQA, 2023.
     """
     sums = query(

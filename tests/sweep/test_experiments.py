@@ -13,6 +13,7 @@ from robust_atp.errors import UserError
 from robust_atp.interventions import pixel_hash
 from robust_atp.pruning.keeping import keep_indices
 from robust_atp.records import MEASURED
+from robust_atp.sweep.experiments.grounding import with_rim
 from robust_atp.sweep.ingredients import load, plan_study
 from robust_atp.sweep.participation import participation
 from robust_atp.sweep.study import Study
@@ -205,6 +206,19 @@ def bits(masks: pd.Series) -> list[set[int]]:
     return [set(np.flatnonzero(np.unpackbits(np.frombuffer(mask, np.uint8))).tolist()) for mask in last]
 
 
+def around(place: int) -> set[int]:
+    """A place on the phantom's grid of 14 x 14 with its neighbours."""
+    row, column = divmod(place, 14)
+    rows, columns = ([k + d for d in (-1, 0, 1) if 0 <= k + d < 14] for k in (row, column))
+    return {14 * r + c for r in rows for c in columns}
+
+
+def test_the_rim_of_an_object_stays_on_its_own_grid() -> None:
+    objects = np.zeros(4 + 6, bool)
+    objects[[3, 4]] = True  # the last place of a 2 x 2 grid, the first of a 2 x 3 grid
+    assert np.flatnonzero(with_rim(objects, [(2, 2), (2, 3)])).tolist() == [0, 1, 2, 3, 4, 5, 7, 8]
+
+
 def test_the_kept_tokens_are_parted_at_the_objects(grounded: pd.DataFrame) -> None:
     inside, outside = rows(grounded, "objects only", "clean"), rows(grounded, "background only", "clean")
     asked = pd.MultiIndex.from_frame(inside[ARM])
@@ -213,7 +227,8 @@ def test_the_kept_tokens_are_parted_at_the_objects(grounded: pd.DataFrame) -> No
     assert inside[ARM].equals(outside[ARM])
     objects = bits(inside.object_patches)
     assert bits(inside.kept) == [kept & on for kept, on in zip(bits(own.kept), objects, strict=True)]
-    assert bits(outside.kept) == [kept - on for kept, on in zip(bits(own.kept), objects, strict=True)]
+    near = [{place for on in of_image for place in around(on)} for of_image in objects]
+    assert bits(outside.kept) == [kept - close for kept, close in zip(bits(own.kept), near, strict=True)]
     assert inside.tokens_llm.tolist() == [len(kept) for kept in bits(inside.kept)]
     assert set(grounded[grounded.variant != "own"].intervention) == {"clean"}
 

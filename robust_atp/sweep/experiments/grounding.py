@@ -7,6 +7,8 @@ remove detected objects; here tokens are removed, which is what pruning does.
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from robust_atp.interventions import CLEAN
 from robust_atp.sweep.experiments.experiment import Experiment, Seen, Variation, not_places
 
@@ -24,16 +26,16 @@ def _vary(
     shard: "Shard", own: Seen, see_clean: Callable[[], Seen], arms: Sequence[int]
 ) -> Iterator[Variation]:
     for arm in arms:
-        questions, inside, outside = _split(shard, own.places[arm])
+        questions, inside, outside = _split(shard, own, own.places[arm])
         if questions:
             yield Variation("objects only", arm, own, questions, inside)
             yield Variation("background only", arm, own, questions, outside)
 
 
 def _split(
-    shard: "Shard", places: "Sequence[Tensor]"
+    shard: "Shard", seen: Seen, places: "Sequence[Tensor]"
 ) -> "tuple[list[int], tuple[Tensor, ...], tuple[Tensor, ...]]":
-    """Questions whose kept places lie both on the objects and beside them, with either part of the places.
+    """Questions whose kept places lie both on the objects and away from them, with either part of the places.
 
     Nobody can answer from no token at all. Places that questions share stay shared.
     """
@@ -41,8 +43,11 @@ def _split(
     for image, kept in zip(shard.image_of, places, strict=True):
         objects = shard.object_patches[image]
         if objects is not None and (image, id(kept)) not in parts:
-            on_object = kept.new_tensor(objects)[kept].bool()
-            parts[image, id(kept)] = kept[on_object], kept[~on_object]
+            near = with_rim(objects, seen.encoded.tokens[image].grids)
+            parts[image, id(kept)] = (
+                kept[kept.new_tensor(objects)[kept].bool()],
+                kept[~kept.new_tensor(near)[kept].bool()],
+            )
     found = {
         question: part
         for question, (image, kept) in enumerate(zip(shard.image_of, places, strict=True))
@@ -52,9 +57,25 @@ def _split(
     return list(found), inside, outside
 
 
+def with_rim(objects: np.ndarray, grids: Sequence[tuple[int, int]]) -> np.ndarray:
+    """The places of ``objects`` [N] and their eight neighbours on each of the ``grids``, one after the other in [N].
+
+    A neighbour can be covered up to its half: without the rim, the phantom answers 83 % from the background
+    instead of 99 %.
+    """
+    grown = []
+    for part, (rows, columns) in zip(
+        np.split(objects, np.cumsum([rows * columns for rows, columns in grids])[:-1]), grids, strict=True
+    ):
+        wide = np.pad(part.reshape(rows, columns), 1)
+        shifted = [wide[y : y + rows, x : x + columns] for y in range(3) for x in range(3)]
+        grown.append(np.any(shifted, axis=0).ravel())
+    return np.concatenate(grown)
+
+
 EXPERIMENT = Experiment(
     name="grounding",
-    summary="clean images with only the kept tokens that lie on the objects, and with only those beside them",
+    summary="clean images with only the kept tokens that lie on the objects, and with only those away from them",
     needs="object masks",
     variants=("objects only", "background only"),
     meets=_meets,
