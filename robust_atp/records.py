@@ -92,7 +92,8 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
         pa.string(),
         "own: the arm's ordinary answer, the only one that tables and probes see. Experiments add answers to other "
         "tokens: clean places (this image, the places kept of the clean one), clean pixels (the clean image, the "
-        "places kept of this one), objects only and background only (kept tokens on the objects, and neither on nor next to them)",
+        "places kept of this one), objects only and background only (kept tokens on the objects, and those neither on "
+        "nor next to them)",
     ),
     (
         "position_policy",
