@@ -85,7 +85,8 @@ def _datasets() -> dict[str, str]:
 def _experiments() -> dict[str, str]:
     from robust_atp.sweep.experiments import EXPERIMENTS
 
-    return {name: EXPERIMENTS.get(name).summary for name in EXPERIMENTS.names()}
+    found = {name: EXPERIMENTS.get(name) for name in EXPERIMENTS.names()}
+    return {name: f"{experiment.summary}; needs {experiment.needs}" for name, experiment in found.items()}
 
 
 def _probes() -> dict[str, str]:

@@ -13,13 +13,22 @@ def records():
     return synthetic_records()
 
 
+@pytest.fixture(scope="module")
+def experimented(records) -> pd.DataFrame:
+    """The records with answers to experiments and to scenes without their objects."""
+    frame = records.to_pandas()
+    clean, blank = (frame[frame["intervention"] == name] for name in ("clean", "blank"))
+    parts = [clean.assign(variant=name) for name in ("objects only", "background only")]
+    return pd.concat([frame, *parts, blank.assign(intervention="objects-removed")], ignore_index=True)
+
+
 def probe(name: str, records) -> pd.DataFrame:
     return PROBES.get(name).run(records)
 
 
 @pytest.mark.parametrize("name", PROBES.names())
-def test_every_probe_reports_every_arm_with_its_n(name: str, records):
-    table = probe(name, records)
+def test_every_probe_reports_every_arm_with_its_n(name: str, experimented: pd.DataFrame):
+    table = probe(name, experimented)
     assert tuple(table.columns) == COLUMNS
     assert set(table["pruner"]) == {"none", "random", "atp"}
     assert (table["n"] > 0).all()

@@ -16,6 +16,7 @@ from robust_atp.records import MEASURED
 from robust_atp.sweep.ingredients import load, plan_study
 from robust_atp.sweep.participation import participation
 from robust_atp.sweep.study import Study
+from robust_atp.sweep.study_file import study_from_record
 from robust_atp.sweep.worker import Worker
 
 ARM = ["pruner", "keep", "question_id"]
@@ -161,8 +162,8 @@ def test_arms_that_do_more_than_choose_places_are_left_out_in_words(
         main(["plan", str(study_file), *(word for setting in settings for word in ("--set", setting))]) == 0
     )
     printed = capsys.readouterr().out
-    assert "tome (merges tokens)" in printed
-    assert f"{9 * part.answers} answers more" in printed
+    assert "without tome: it merges tokens" in printed
+    assert f"{9 * part.answers} more" in printed
 
 
 def test_only_corrupted_images_are_answered_again(study_with: Callable[..., Study]) -> None:
@@ -177,3 +178,46 @@ def test_only_corrupted_images_are_answered_again(study_with: Callable[..., Stud
 def test_an_unknown_experiment_is_refused_with_the_nearest(study_with: Callable[..., Study]) -> None:
     with pytest.raises(UserError, match="transplant"):
         study_with("grid.experiment=transplan")
+
+
+@pytest.fixture(scope="module")
+def grounded() -> pd.DataFrame:
+    """Rows of the grounding experiment on two scenes of the phantom, with its shipped backbone."""
+    study = study_from_record(
+        {
+            "name": "grounded",
+            "backbones": [{"id": "phantom-shortcut", "name": "phantom-shortcut"}],
+            "data": [{"name": "phantom", "split": "test", "images": 2}],
+            "grid": {
+                "control": ["blank"],
+                "pruner": ["cls-attention"],
+                "keep": 0.25,
+                "experiment": "grounding",
+            },
+        }
+    )
+    return answers(study)
+
+
+def bits(masks: pd.Series) -> list[set[int]]:
+    """Places of each mask, the last one where there are several stages."""
+    last = [mask if isinstance(mask, bytes) else mask[-1] for mask in masks]
+    return [set(np.flatnonzero(np.unpackbits(np.frombuffer(mask, np.uint8))).tolist()) for mask in last]
+
+
+def test_the_kept_tokens_are_parted_at_the_objects(grounded: pd.DataFrame) -> None:
+    inside, outside = rows(grounded, "objects only", "clean"), rows(grounded, "background only", "clean")
+    asked = pd.MultiIndex.from_frame(inside[ARM])
+    own = rows(grounded, "own", "clean").set_index(ARM).loc[asked]
+    assert set(inside.pruner) == {"none", "random", "cls-attention"}
+    assert inside[ARM].equals(outside[ARM])
+    objects = bits(inside.object_patches)
+    assert bits(inside.kept) == [kept & on for kept, on in zip(bits(own.kept), objects, strict=True)]
+    assert bits(outside.kept) == [kept - on for kept, on in zip(bits(own.kept), objects, strict=True)]
+    assert inside.tokens_llm.tolist() == [len(kept) for kept in bits(inside.kept)]
+    assert set(grounded[grounded.variant != "own"].intervention) == {"clean"}
+
+
+def test_images_without_masks_are_not_asked_about_their_objects(study_with: Callable[..., Study]) -> None:
+    found = answers(study_with("grid.experiment=grounding", "grid.corruption=[]", "grid.keep=0.5"))
+    assert set(found.variant) == {"own"}

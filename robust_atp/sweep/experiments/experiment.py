@@ -42,6 +42,7 @@ class Variation:
 class Experiment:
     """Further answers of the arms that can be given any places to keep.
 
+    ``needs`` says what images or the study must have; without it there are no variations.
     ``variants`` are the values of the record's column ``variant``. ``meets`` says, of the name and severity of an
     intervention, whether its units take part, ``unfit`` why a method does not (None: it does). ``vary`` yields the
     variations of a unit from what its arms see, what they see of the same images clean, and the numbers of the
@@ -50,6 +51,7 @@ class Experiment:
 
     name: str
     summary: str
+    needs: str
     variants: tuple[str, ...]
     meets: Callable[[str, int], bool]
     unfit: "Callable[[Method], str | None]"
@@ -60,6 +62,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
     "experiment",
     {
         "transplant": "robust_atp.sweep.experiments.transplant:EXPERIMENT",
+        "grounding": "robust_atp.sweep.experiments.grounding:EXPERIMENT",
     },
 )
 

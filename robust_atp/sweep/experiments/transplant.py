@@ -34,6 +34,7 @@ def _vary(
 EXPERIMENT = Experiment(
     name="transplant",
     summary="corrupted pixels at the places kept of the clean image, and clean pixels at those kept of the corrupted",
+    needs="corrupted images",
     variants=("clean places", "clean pixels"),
     meets=_meets,
     unfit=_unfit,
