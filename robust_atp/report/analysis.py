@@ -9,9 +9,12 @@ from robust_atp.query import Records
 from robust_atp.report.accuracy import accuracy, loss, overview
 from robust_atp.report.claims import check_claims
 from robust_atp.report.cost import cost
+from robust_atp.report.coupling import coupling
 from robust_atp.report.excess import excess_drop, mean_excess_drop, retention_gap
+from robust_atp.report.kept_token_shift import kept_token_shift
 from robust_atp.report.kept_tokens import kept_token_stability
 from robust_atp.report.official import official
+from robust_atp.report.score_stability import score_stability
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,9 @@ class Analysis:
     mean_excess_drop: pd.DataFrame
     retention_gap: pd.DataFrame
     kept_token_stability: pd.DataFrame
+    kept_token_shift: pd.DataFrame
+    score_stability: pd.DataFrame
+    coupling: pd.DataFrame
     cost: pd.DataFrame
     claims: pd.DataFrame
     probes: dict[str, pd.DataFrame]
@@ -49,6 +55,9 @@ def analyse(records: Records) -> Analysis:
         mean_excess_drop=mean_excess_drop(records),
         retention_gap=retention_gap(records),
         kept_token_stability=kept_token_stability(records),
+        kept_token_shift=kept_token_shift(records),
+        score_stability=score_stability(records),
+        coupling=coupling(records),
         cost=cost(records),
         claims=check_claims(records),
         probes={name: PROBES.get(name).run(records) for name in PROBES.names()},

@@ -86,7 +86,7 @@ def test_figures_come_as_vectors_and_as_pixels(report: Path):
     stems = {path.stem for path in (report / "figures").glob("*.svg")}
     assert stems == {path.stem for path in (report / "figures").glob("*.png")}
     assert {name.split("_")[0] for name in stems} == {
-        "severity", "excess", "stability", "recall", "frontier", "probe", "control", "overlay",
+        "severity", "excess", "stability", "recall", "coupling", "frontier", "probe", "control", "overlay",
     }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ ILLUSTRATORS: Registry[Illustrator] = Registry(
         "frontier": "robust_atp.report.illustrations.frontier:ILLUSTRATOR",
         "stability": "robust_atp.report.illustrations.stability:ILLUSTRATOR",
         "recall": "robust_atp.report.illustrations.recall:ILLUSTRATOR",
+        "coupling": "robust_atp.report.illustrations.coupling:ILLUSTRATOR",
         "probes": "robust_atp.report.illustrations.probes:ILLUSTRATOR",
         "control-images": "robust_atp.report.illustrations.control_images:ILLUSTRATOR",
     },
