@@ -9,7 +9,7 @@ import pyarrow as pa
 
 
 class Source(Protocol):
-    """Answers SQL over a view ``records``; what ``open_results`` returns is one."""
+    """Answers SQL over the views ``records`` and ``variants``; what ``open_results`` returns is one."""
 
     def table(self, query: str) -> pd.DataFrame:
         """Run a query."""
@@ -28,14 +28,35 @@ ANSWERS = f"""
     FROM records GROUP BY ALL
 """
 
+# Columns that records made by an earlier version lack, and what stands for them.
+_LATER = {"variant": "'own'", "first_token_kl": "NULL::DOUBLE"}
+
 
 def query(records: Records, sql: str) -> pd.DataFrame:
-    """Run ``sql`` over the view ``records``. Rows come in no particular order unless ``sql`` gives one."""
+    """Run ``sql`` over the view ``records``. Rows come in no particular order unless ``sql`` gives one.
+
+    Experiments let arms answer more than once. ``records`` has the arms' own answers only; the view ``variants``
+    has all of them, told apart by the column ``variant``.
+    """
     if isinstance(records, pd.DataFrame | pa.Table):
         with duckdb.connect() as connection:
-            connection.register("records", records)
+            connection.register("rows", records)
+            create_views(connection, connection.table("rows"))
             return connection.sql(sql).df()
     return records.table(sql)
+
+
+def create_views(connection: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRelation) -> None:
+    """Create the views that SQL over records sees: ``variants`` with all rows, ``records`` with variant 'own'."""
+    missing = [f"{value} AS {name}" for name, value in _LATER.items() if name not in rows.columns]
+    rows.project(", ".join(["*", *missing])).create_view("everything")
+    # Null where rows with and without the column were put together.
+    connection.execute(
+        """
+        CREATE VIEW variants AS SELECT * REPLACE (coalesce(variant::VARCHAR, 'own') AS variant) FROM everything;
+        CREATE VIEW records AS FROM variants WHERE variant = 'own';
+        """
+    )
 
 
 def has_column(records: Records, name: str) -> bool:

@@ -15,6 +15,7 @@ from robust_atp.report.kept_token_shift import kept_token_shift
 from robust_atp.report.kept_tokens import kept_token_stability
 from robust_atp.report.official import official
 from robust_atp.report.score_stability import score_stability
+from robust_atp.report.transplant import mean_transplant, transplant
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Analysis:
     score_stability: pd.DataFrame
     coupling: pd.DataFrame
     cost: pd.DataFrame
+    transplant: pd.DataFrame
+    mean_transplant: pd.DataFrame
     claims: pd.DataFrame
     probes: dict[str, pd.DataFrame]
 
@@ -59,6 +62,8 @@ def analyse(records: Records) -> Analysis:
         score_stability=score_stability(records),
         coupling=coupling(records),
         cost=cost(records),
+        transplant=transplant(records),
+        mean_transplant=mean_transplant(records),
         claims=check_claims(records),
         probes={name: PROBES.get(name).run(records) for name in PROBES.names()},
     )

@@ -61,6 +61,7 @@ class Plan:
     interventions: tuple[Intervention, ...]
     units: tuple[Unit, ...]
     answers: int
+    """Own answers of all arms; what experiments add depends on which arms can take part."""
     identity: Mapping[str, Any]
     """Everything that decides the records, as JSON: two studies with equal identities have equal units."""
 
@@ -128,6 +129,7 @@ def plan(
         "budget": study.grid.budget,
         "threads": study.threads,
         "columns": schema(study.record).names,
+        "experiments": list(study.grid.experiment),
         "arms": [
             {"pruner": arm.pruner, "keep": arm.keep, "options": dict(arm.options)} for arm in arms(study)
         ],

@@ -7,6 +7,7 @@ import duckdb
 import pandas as pd
 
 from robust_atp.errors import UserError
+from robust_atp.query import create_views
 from robust_atp.sweep.store import Store
 from robust_atp.sweep.study import Study
 
@@ -48,13 +49,14 @@ class Results:
         return [self._store.path(unit.key) for unit in self._units if unit.key in done]
 
     def records(self) -> pd.DataFrame:
-        """All records, in the order of the plan; columns as in ``robust-atp list columns``."""
+        """The arms' own answers, in the order of the plan; columns as in ``robust-atp list columns``."""
         return self.table("SELECT * FROM records")
 
     def table(self, query: str) -> pd.DataFrame:
         """Run SQL (DuckDB) over the view ``records``: ``SELECT``, or ``FROM records``.
 
-        Columns that the query does not name are not read.
+        ``records`` has the arms' own answers; the view ``variants`` those to experiments, too. Columns that the
+        query does not name are not read.
 
         ``UserError`` if nothing is recorded yet or the SQL is wrong.
         """
@@ -62,7 +64,7 @@ class Results:
         if not files:
             raise UserError(f"{self.folder} holds no records yet: see robust-atp status {self.folder}")
         with duckdb.connect() as connection:
-            connection.read_parquet(files).create_view("records")
+            create_views(connection, connection.read_parquet(files))
             try:
                 return connection.sql(query).df()
             except (duckdb.ProgrammingError, duckdb.InvalidInputException) as error:

@@ -24,6 +24,7 @@ from robust_atp.data import DatasetConfig
 from robust_atp.errors import UserError, unknown
 from robust_atp.probes.controls import CONTROLS
 from robust_atp.registry import Registry
+from robust_atp.sweep.experiments import EXPERIMENTS
 from robust_atp.tasks import SHORT_ANSWER, TASKS
 
 # "registered" is no group: what it stands for differs from one process to another.
@@ -167,6 +168,7 @@ T = TypeVar("T")
 Axis = Annotated[tuple[T, ...], BeforeValidator(_listed), AfterValidator(_no_repeats)]
 Corruption = Annotated[str, AfterValidator(_known_corruption)]
 Control = Annotated[str, AfterValidator(lambda name: _known(name, CONTROLS))]
+Experiment = Annotated[str, AfterValidator(lambda name: _known(name, EXPERIMENTS))]
 # Strict, because YAML reads `yes` as a boolean and Python takes a boolean for the number 1.
 Severity = Annotated[int, Field(strict=True, ge=1, le=5)]
 Keep = Annotated[float, Field(gt=0, le=1)]
@@ -181,6 +183,8 @@ class Grid(_Closed):
     control: Axis[Control] = ()
     pruner: Annotated[tuple[PrunerConfig, ...], BeforeValidator(_listed)] = ()
     keep: Annotated[Axis[Keep], Field(min_length=1)]
+    experiment: Axis[Experiment] = ()
+    """What makes arms answer again, from tokens that are not their own choice: see ``robust-atp list experiments``."""
     budget: Literal["tokens", "mean_tokens", "prefill_flops"] = "tokens"
     """What ``keep`` is a share of: tokens as each method counts them, visual tokens averaged over the decoder's
     layers, or floating-point operations spent on visual tokens in the decoder's prefill."""
