@@ -75,6 +75,11 @@ def create_views(connection: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRel
     )
 
 
+def has_column(records: Records, name: str) -> bool:
+    """Whether a column is recorded that a study has to ask for."""
+    return name in query(records, "SELECT * FROM records LIMIT 0")
+
+
 def listed(columns: Sequence[str], table: str = "") -> str:
     """Write column names for SQL: ``listed(ARM, "p")`` is ``p.pruner, p.keep, p.position_policy``."""
     return ", ".join(f"{table}.{column}" if table else column for column in columns)

@@ -10,12 +10,15 @@ from robust_atp.query import Records, at_hand
 from robust_atp.report.accuracy import accuracy, loss, overview
 from robust_atp.report.claims import check_claims
 from robust_atp.report.cost import cost
+from robust_atp.report.coupling import coupling
 from robust_atp.report.excess import excess_drop, mean_excess_drop, retention_gap
 from robust_atp.report.families import excess_by_corruption, primary_endpoints, with_exploratory
+from robust_atp.report.kept_token_shift import kept_token_shift
 from robust_atp.report.kept_tokens import kept_token_stability
 from robust_atp.report.noninferiority import noninferiority_table
 from robust_atp.report.official import official
 from robust_atp.report.robustness_table import robustness_table
+from robust_atp.report.score_stability import score_stability
 from robust_atp.report.severity_slope import severity_slope
 from robust_atp.report.transplant import mean_transplant, transplant
 
@@ -38,6 +41,9 @@ class Analysis:
     robustness: pd.DataFrame
     primary_endpoints: pd.DataFrame
     kept_token_stability: pd.DataFrame
+    kept_token_shift: pd.DataFrame
+    score_stability: pd.DataFrame
+    coupling: pd.DataFrame
     cost: pd.DataFrame
     transplant: pd.DataFrame
     mean_transplant: pd.DataFrame
@@ -77,6 +83,9 @@ def _analyse(records: Records, declaration: Declaration | None) -> Analysis:
         robustness=robustness_table(records, declaration),
         primary_endpoints=primary_endpoints(headline, noninferiority, slope, declaration),
         kept_token_stability=kept_token_stability(records),
+        kept_token_shift=kept_token_shift(records),
+        score_stability=score_stability(records),
+        coupling=coupling(records),
         cost=cost(records),
         transplant=transplant(records),
         mean_transplant=mean_transplant(records),

@@ -5,7 +5,7 @@ import pandas as pd
 
 from robust_atp.image_sums import DRAWS, LEVEL, SEED
 from robust_atp.query import ARM, POPULATION, Records, query
-from robust_atp.report.kept_pairs import Subject, subjects
+from robust_atp.report.pruned_arms import PrunedArm, pruned_arms
 from robust_atp.stats.stratified_auc import stratified_auc
 
 _AUCS = ("auc", "placebo", "difference")
@@ -30,12 +30,12 @@ def coupling(records: Records) -> pd.DataFrame:
     or everything kept) are left out, and so are arms without any other; a study of many images is measured on 300
     of each data set. nan, with a note, where all answers flip or none does.
     """
-    rows = [row for subject in subjects(records) if (row := _row(records, subject)) is not None]
+    rows = [row for arm in pruned_arms(records) if (row := _row(records, arm)) is not None]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _row(records: Records, subject: Subject) -> dict[str, object] | None:
-    answers = _answers(records, subject)
+def _row(records: Records, arm: PrunedArm) -> dict[str, object] | None:
+    answers = _answers(records, arm)
     if answers.empty:
         return None
     item = answers.groupby(["image_id", "question_id"], sort=True).ngroup().to_numpy()
@@ -50,7 +50,7 @@ def _row(records: Records, subject: Subject) -> dict[str, object] | None:
     found = stratified_auc(changes, flips, images.astype(str), draws=DRAWS, rng=SEED)
     aucs = found.auc.map(lambda auc: np.stack([*np.moveaxis(auc, -1, 0), auc[..., 0] - auc[..., 1]], axis=-1))
     lo, hi = aucs.interval(LEVEL)
-    row: dict[str, object] = subject.columns()
+    row: dict[str, object] = arm.columns()
     for name, value, low, high in zip(_AUCS, aucs.value, lo, hi, strict=True):
         row |= {name: value, f"{name}_lo": low, f"{name}_hi": high}
     return row | {
@@ -73,15 +73,15 @@ def _note(answers: pd.DataFrame, aucs: np.ndarray) -> str:
     return "the unpruned model's answers all flip or none does" if np.isnan(aucs[1]) else ""
 
 
-def _answers(records: Records, subject: Subject) -> pd.DataFrame:
+def _answers(records: Records, arm: PrunedArm) -> pd.DataFrame:
     """One row per corrupted answer of the arm: image, question, cell, token change and the flips of both models."""
     return query(
         records,
         f"""
         WITH chosen AS (
             SELECT *, pruner = 'none' AS whole, kept[-1]::BIT AS set FROM records
-            WHERE {subject.sql(arm=False)} AND (pruner = 'none' OR {subject.sql()})
-              AND image_id IN {subject.images()} AND (severity > 0 OR intervention = 'clean')
+            WHERE {arm.own_and_unpruned}
+              AND image_id IN {arm.images()} AND (severity > 0 OR intervention = 'clean')
         ),
         compared AS (
             SELECT bad.whole, bad.intervention, bad.severity, bad.noise_seed, image_id, question_id,

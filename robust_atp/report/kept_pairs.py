@@ -1,57 +1,15 @@
 """What an arm kept of the clean image beside what it kept of the corrupted one, arm by arm."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from robust_atp.query import ARM, POPULATION, Records, listed, query
-from robust_atp.report.arms import Arm, Population
-
-# An arm's pairs are held in memory: this many images of a data set, the first in the order of their hashes, so every
-# arm and every run has the same ones. More would narrow an interval that is narrow by then.
-IMAGES = 300
+from robust_atp.query import Records, query
+from robust_atp.report.pruned_arms import PrunedArm
 
 
-@dataclass(frozen=True)
-class Subject:
-    """An arm on one population: what one row of a table is about, less the condition."""
-
-    population: Population
-    arm: Arm
-
-    def columns(self) -> dict[str, Any]:
-        """Names and values in the order of every table."""
-        return self.population._asdict() | self.arm._asdict()
-
-    def sql(self, *, arm: bool = True) -> str:
-        """Condition that selects its rows, or those of all arms of its population."""
-        named = self.population._asdict() | (self.arm._asdict() if arm else {})
-        return " AND ".join(f"{name} = {_literal(value)}" for name, value in named.items())
-
-    def images(self) -> str:
-        """Subquery with the image ids that count."""
-        return f"""(
-            SELECT image_id FROM (
-                SELECT DISTINCT image_id FROM records WHERE {self.sql()} AND intervention = 'clean'
-            ) ORDER BY md5(image_id), image_id LIMIT {IMAGES}
-        )"""
-
-
-def subjects(records: Records) -> list[Subject]:
-    """Every pruned arm of every population, in a fixed order."""
-    columns = (*POPULATION, *ARM)
-    found = query(
-        records,
-        f"SELECT DISTINCT {listed(columns)} FROM records WHERE pruner <> 'none' ORDER BY ALL",
-    )
-    rows = found.itertuples(index=False, name=None)
-    return [Subject(Population(*row[: len(POPULATION)]), Arm(*row[len(POPULATION) :])) for row in rows]
-
-
-def kept_pairs(records: Records, subject: Subject) -> pd.DataFrame:
+def kept_pairs(records: Records, arm: PrunedArm) -> pd.DataFrame:
     """Distinct pairs of kept sets of an arm, the last stage of each, with how many questions have them.
 
     Columns: intervention, severity, grid, prunes, image_id, tokens_total, objects (packed bits or null), clean and
@@ -63,7 +21,7 @@ def kept_pairs(records: Records, subject: Subject) -> pd.DataFrame:
         f"""
         WITH arm AS (
             SELECT *, kept[-1] AS last FROM records
-            WHERE {subject.sql()} AND image_id IN {subject.images()}
+            WHERE {arm.own} AND image_id IN {arm.images()}
         ),
         clean AS (
             SELECT grid, image_id, question_id, last AS clean FROM arm WHERE intervention = 'clean'
@@ -103,8 +61,3 @@ def blocks(pairs: pd.DataFrame, entries: int = 1 << 20) -> Iterator[pd.DataFrame
         step = max(1, entries // int(alike["tokens_total"].iloc[0]))
         for start in range(0, len(alike), step):
             yield alike.iloc[start : start + step]
-
-
-def _literal(value: object) -> str:
-    # Doubles as text: DuckDB takes 0.1 for a decimal.
-    return f"'{value!r}'::DOUBLE" if isinstance(value, float) else "'" + str(value).replace("'", "''") + "'"

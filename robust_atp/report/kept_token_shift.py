@@ -6,16 +6,15 @@ import numpy as np
 import pandas as pd
 
 from robust_atp.image_sums import ImageSums
-from robust_atp.query import ARM, CONDITION, POPULATION, Records
-from robust_atp.report.kept_pairs import Subject, blocks, grids_of, kept_pairs, subjects, unpacked
+from robust_atp.query import CONDITION, Records
+from robust_atp.report.kept_pairs import blocks, grids_of, kept_pairs, unpacked
+from robust_atp.report.pruned_arms import PrunedArm, pruned_arms
+from robust_atp.report.quantities import beside_random, sums_per_image
 from robust_atp.report.seed_stability import nogueira_sums
 from robust_atp.stability import emd
 from robust_atp.stability.fields import centroid_shifts, spreads, transport_bounds
 from robust_atp.stability.overlap import kuncheva_masks
 from robust_atp.stability.tolerant import tolerant_stability
-
-_SUBJECT = (*POPULATION, *ARM)
-COLUMNS = (*_SUBJECT, *CONDITION, "quantity", "value", "se", "lo", "hi", "random", "n", "images", "note")
 
 # An assignment of 144 tokens takes a millisecond, and a study has cells by the thousand.
 _TRANSPORTED_IMAGES = 40
@@ -72,31 +71,21 @@ def kept_token_shift(records: Records) -> pd.DataFrame:
 
     Nogueira, Sechidis and Brown, JMLR 2018; Kuncheva, 2007.
     """
-    tables = [_of_subject(records, subject) for subject in subjects(records)]
-    tables = [table for table in tables if len(table)]
-    if not tables:
-        return pd.DataFrame(columns=list(COLUMNS))
-    table = pd.concat(tables, ignore_index=True)
-    cell = [*POPULATION, "keep", *CONDITION, "quantity"]
-    random = (
-        table[table["pruner"] == "random"].drop_duplicates(cell).set_index(cell)["value"].rename("random")
-    )
-    table = table.join(random, on=cell)
-    return table.sort_values([*_SUBJECT, *CONDITION, "quantity"], ignore_index=True)[list(COLUMNS)]
+    return beside_random([_of_arm(records, arm) for arm in pruned_arms(records)])
 
 
-def _of_subject(records: Records, subject: Subject) -> pd.DataFrame:
-    pairs = kept_pairs(records, subject)
+def _of_arm(records: Records, arm: PrunedArm) -> pd.DataFrame:
+    pairs = kept_pairs(records, arm)
     if pairs.empty:
         return pd.DataFrame()
     carried = set(sorted(pairs["image_id"].unique(), key=_shuffled)[:_TRANSPORTED_IMAGES])
     sums = [_block_sums(block, carried) for block in blocks(pairs)]
-    sums += [seeds] if len(seeds := nogueira_sums(records, subject)) else []
+    sums += [seeds] if len(seeds := nogueira_sums(records, arm)) else []
     table = _summary(pd.concat(sums))
     note = table["quantity"].map(_UNDEFINED).where(table["value"].isna(), "")
     if set(pairs["prunes"]) == {"queries"}:
         note = note.mask(table["quantity"].isin(_SPATIAL), _NO_PLACE)
-    return table.assign(**subject.columns(), note=note)
+    return table.assign(**arm.columns(), note=note)
 
 
 def _shuffled(image: str) -> str:
@@ -119,18 +108,7 @@ def _block_sums(pairs: pd.DataFrame, carried: set[str]) -> pd.DataFrame:
         on_objects = a & unpacked(pairs["objects"], tokens)
         values["object_retention"] = _ratio((on_objects & b).sum(axis=1), on_objects.sum(axis=1))
     values |= _spatial(pairs, a, b, pairs["image_id"].isin(carried).to_numpy())
-    keys = pairs[["image_id", *CONDITION]]
-    weight = pairs["weight"].to_numpy(float)
-    long = [
-        keys.assign(
-            quantity=name,
-            num=np.where(np.isnan(value), 0, value * weight),
-            den=np.where(np.isnan(value), 0, weight),
-        )
-        for name, value in values.items()
-    ]
-    sums = pd.concat(long).groupby(["image_id", *CONDITION, "quantity"], sort=True)[["num", "den"]].sum()
-    return sums.reset_index()
+    return sums_per_image(pairs, values)
 
 
 def _spatial(pairs: pd.DataFrame, a: np.ndarray, b: np.ndarray, carried: np.ndarray) -> dict[str, np.ndarray]:

@@ -3,10 +3,10 @@
 import pandas as pd
 
 from robust_atp.query import Records, query
-from robust_atp.report.kept_pairs import Subject
+from robust_atp.report.pruned_arms import PrunedArm
 
 
-def nogueira_sums(records: Records, subject: Subject) -> pd.DataFrame:
+def nogueira_sums(records: Records, arm: PrunedArm) -> pd.DataFrame:
     """Nogueira's Φ over the sets that a question's noise seeds give, summed per image (num, den) and cell.
 
     Empty unless the study has several seeds. The rows of Φ are exchangeable here, as severities are not; with few
@@ -22,7 +22,7 @@ def nogueira_sums(records: Records, subject: Subject) -> pd.DataFrame:
         WITH sets AS (
             SELECT intervention, severity, noise_seed, image_id, question_id, question, image_hash,
                    kept[-1]::BIT AS kept, tokens_total AS n
-            FROM records WHERE {subject.sql()} AND severity > 0 AND image_id IN {subject.images()}
+            FROM records WHERE {arm.own} AND severity > 0 AND image_id IN {arm.images()}
         ),
         sizes AS (
             SELECT intervention, severity, image_id, question_id, count(*) AS seeds, any_value(n) AS n,

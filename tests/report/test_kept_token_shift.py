@@ -6,8 +6,10 @@ import pytest
 from synthetic_study import GRID, N, Truth, synthetic_records
 
 from robust_atp.report.figures.overlay import unpack
-from robust_atp.report.kept_pairs import grids_of, kept_pairs, subjects, unpacked
-from robust_atp.report.kept_token_shift import COLUMNS, kept_token_shift
+from robust_atp.report.kept_pairs import grids_of, kept_pairs, unpacked
+from robust_atp.report.kept_token_shift import kept_token_shift
+from robust_atp.report.pruned_arms import pruned_arms
+from robust_atp.report.quantities import COLUMNS
 from robust_atp.stability import centroid_shift, emd, kuncheva, nogueira
 
 CELL = ["pruner", "intervention", "severity", "quantity"]
@@ -226,7 +228,7 @@ def test_grids_and_bits():
 
 def test_pruner_names_are_quoted(frame):
     renamed = frame.assign(pruner=frame["pruner"].replace("atp", "o'atp(alpha=0.1)"))
-    named = [subject for subject in subjects(renamed) if subject.arm.pruner.startswith("o'")]
+    named = [arm for arm in pruned_arms(renamed) if arm.arm.pruner.startswith("o'")]
     assert len(kept_pairs(renamed, named[0])) == 24
 
 
