@@ -4,12 +4,11 @@ from functools import partial
 
 import pandas as pd
 
-from robust_atp.image_sums import per_dataset
 from robust_atp.probes.contrast import with_gap
-from robust_atp.probes.probe import COLUMNS, Marks, Probe
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
+from robust_atp.probes.probe import Marks, Probe
+from robust_atp.probes.quantities import CELL, tabulate
+from robust_atp.query import Records, listed, query
 
-_CELL = (*POPULATION, *ARM, *CONDITION)
 FOLDS = 10
 
 
@@ -55,12 +54,10 @@ def answer_prior(records: Records) -> pd.DataFrame:
             SELECT *, 'prior errors', (lower(prediction) = lower(usual))::DOUBLE FROM asked
             WHERE NOT is_right AND score < 0.5
         )
-        SELECT {listed(_CELL)}, quantity, image_id, sum(share) AS num, count(*) AS den FROM long GROUP BY ALL
+        SELECT {listed(CELL)}, quantity, image_id, sum(share) AS num, count(*) AS den FROM long GROUP BY ALL
         """,
     )
-    if sums.empty:
-        return pd.DataFrame(columns=list(COLUMNS))
-    return per_dataset(sums, (*_CELL, "quantity"), _with_gap)
+    return tabulate(sums, _with_gap)
 
 
 _with_gap = partial(with_gap, first="prior right", second="prior wrong")

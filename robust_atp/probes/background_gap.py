@@ -4,12 +4,10 @@ from functools import partial
 
 import pandas as pd
 
-from robust_atp.image_sums import per_dataset
 from robust_atp.probes.contrast import with_gap
-from robust_atp.probes.probe import COLUMNS, Marks, Probe
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
-
-_CELL = (*POPULATION, *ARM, *CONDITION)
+from robust_atp.probes.probe import Marks, Probe
+from robust_atp.probes.quantities import CELL, tabulate
+from robust_atp.query import Records, listed, query
 
 
 def background_gap(records: Records) -> pd.DataFrame:
@@ -24,13 +22,11 @@ def background_gap(records: Records) -> pd.DataFrame:
         WITH labelled AS (
             SELECT *, json_extract_string("group", '$.alignment') AS quantity FROM records
         )
-        SELECT {listed(_CELL)}, quantity, image_id, sum(score) AS num, count(*) AS den
+        SELECT {listed(CELL)}, quantity, image_id, sum(score) AS num, count(*) AS den
         FROM labelled WHERE quantity IN ('aligned', 'conflict') GROUP BY ALL
         """,
     )
-    if sums.empty:
-        return pd.DataFrame(columns=list(COLUMNS))
-    return per_dataset(sums, (*_CELL, "quantity"), _with_gap)
+    return tabulate(sums, _with_gap)
 
 
 _with_gap = partial(with_gap, first="aligned", second="conflict")

@@ -2,11 +2,9 @@
 
 import pandas as pd
 
-from robust_atp.image_sums import ImageSums, per_dataset
-from robust_atp.probes.probe import COLUMNS, Probe
+from robust_atp.probes.probe import Probe
+from robust_atp.probes.quantities import KEYS, tabulate
 from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
-
-_KEYS = (*POPULATION, *ARM, *CONDITION, "quantity")
 
 
 def control_images(records: Records) -> pd.DataFrame:
@@ -33,10 +31,10 @@ def control_images(records: Records) -> pd.DataFrame:
         long AS (
             UNPIVOT pairs ON "blind accuracy", "visual gain", agreement INTO NAME quantity VALUE share
         )
-        SELECT {listed(_KEYS)}, image_id, sum(share) AS num, count(*) AS den FROM long GROUP BY ALL
+        SELECT {listed(KEYS)}, image_id, sum(share) AS num, count(*) AS den FROM long GROUP BY ALL
         """,
     )
-    return per_dataset(sums, _KEYS, ImageSums.table)[list(COLUMNS)]
+    return tabulate(sums)
 
 
 PROBE = Probe(

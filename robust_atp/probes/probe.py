@@ -10,6 +10,8 @@ from robust_atp.registry import Registry
 
 # Every probe answers in these columns; value, lo and hi are shares unless the quantity says otherwise.
 COLUMNS = (*POPULATION, *ARM, *CONDITION, "quantity", "value", "se", "lo", "hi", "n", "images")
+# Behind them, where a quantity does not compare with the unpruned model as it is: arm minus unpruned, paired by image.
+AGAINST_UNPRUNED = ("minus_unpruned", "minus_unpruned_lo", "minus_unpruned_hi")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Estimates with intervals and tests, paired by question and clustered by image."""
 
-from robust_atp.stats.auc import clustered_auc
+from robust_atp.stats.auc import clustered_auc, clustered_auc_difference
 from robust_atp.stats.bootstrap import Replicates, cell_means, sum_by_image
 from robust_atp.stats.cluster import clustered_difference, obuchowski, t_pvalue
 from robust_atp.stats.logit import logit_cluster
@@ -15,6 +15,7 @@ __all__ = [
     "benjamini_hochberg",
     "cell_means",
     "clustered_auc",
+    "clustered_auc_difference",
     "clustered_difference",
     "clustered_noninferiority",
     "holm",

@@ -1,0 +1,125 @@
+"""From sums per image to a probe's table: quantities with intervals, and what they differ by from the unpruned model."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from robust_atp.image_sums import LEVEL, ImageSums, per_dataset
+from robust_atp.probes.probe import AGAINST_UNPRUNED, COLUMNS
+from robust_atp.query import ARM, CONDITION, POPULATION
+from robust_atp.stats import Replicates
+
+CELL = (*POPULATION, *ARM, *CONDITION)
+KEYS = (*CELL, "quantity")
+
+Function = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Quantities:
+    """Quantities of one data set, one per row of ``cells``, with replicates that are joint over all of them.
+
+    ``cells`` has the columns ``KEYS``, n (questions, or whatever the quantity is a share of) and images.
+    """
+
+    cells: pd.DataFrame
+    means: Replicates  # [C]
+
+    @classmethod
+    def of(cls, sums: ImageSums) -> "Quantities":
+        """Mean of every quantity that was summed over images."""
+        means = sums.means()
+        counts = {"n": means.n.round().astype(int), "images": (sums.den > 0).sum(axis=0)}
+        return cls(sums.cells.assign(**counts), means)
+
+    def derive(
+        self,
+        quantity: str,
+        function: Function,
+        of: Sequence[str] | Callable[[str], bool],
+        size: Callable[[pd.DataFrame], pd.Series] = pd.DataFrame.max,
+    ) -> "Quantities":
+        """Append ``quantity``: ``function`` [..., k] -> [...] of the k quantities ``of`` each cell, in that order.
+
+        ``of`` names them, and a cell that lacks one gets none; or it says which of what a cell has to take, one at
+        least. ``size`` reduces their n and images.
+        """
+        rows, places = [], []
+        for cell, found in self.cells.groupby(list(CELL), sort=False):
+            names = [name for name in found["quantity"] if of(name)] if callable(of) else list(of)
+            if not names or not set(names) <= set(found["quantity"]):
+                continue
+            chosen = found.reset_index().set_index("quantity").loc[names]
+            places.append(chosen["index"].to_numpy())
+            counts = size(chosen[["n", "images"]]).astype(int).to_dict()
+            rows.append(dict(zip(CELL, cell, strict=True)) | {"quantity": quantity} | counts)
+        if not rows:
+            return self
+        value, draws = (
+            np.stack([function(means[..., chosen]) for chosen in places], axis=-1)
+            for means in (self.means.value, self.means.draws)
+        )
+        cells = pd.concat([self.cells, pd.DataFrame(rows)], ignore_index=True)
+        value, draws = np.hstack([self.means.value, value]), np.hstack([self.means.draws, draws])
+        return Quantities(cells, Replicates(value, draws, cells["n"].to_numpy(), self.means.images))
+
+    def keep(self, quantities: Sequence[str]) -> "Quantities":
+        """Only ``quantities``: what they were derived from goes."""
+        chosen = np.flatnonzero(self.cells["quantity"].isin(quantities))
+        return self._at(chosen, self.means.value[chosen], self.means.draws[:, chosen])
+
+    def table(self) -> pd.DataFrame:
+        """Values with percentile intervals over images, in ``COLUMNS``; those that are undefined are left out.
+
+        ``AGAINST_UNPRUNED`` is a pruned arm minus the unpruned model in the same condition, from the same draws of
+        images, so that the difference is paired; nan for the unpruned model itself.
+        """
+        table = self.cells.assign(**_interval(self.means, ("value", "lo", "hi"), "se"))
+        arm, unpruned = self._partners()
+        difference = self._at(
+            arm,
+            self.means.value[arm] - self.means.value[unpruned],
+            self.means.draws[:, arm] - self.means.draws[:, unpruned],
+        )
+        columns = pd.DataFrame(_interval(difference.means, AGAINST_UNPRUNED), index=arm)
+        return table.join(columns).dropna(subset="value")[[*COLUMNS, *AGAINST_UNPRUNED]]
+
+    def _partners(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of pruned arms, and for each the row of the unpruned model."""
+        subject = [*POPULATION, *CONDITION, "quantity"]
+        rows = self.cells[[*subject, "pruner"]].reset_index(names="row")
+        whole = rows[rows["pruner"] == "none"].drop_duplicates(subject)
+        pairs = rows[rows["pruner"] != "none"].merge(whole, on=subject, suffixes=("", "_unpruned"))
+        return pairs["row"].to_numpy(), pairs["row_unpruned"].to_numpy()
+
+    def _at(self, rows: np.ndarray, value: np.ndarray, draws: np.ndarray) -> "Quantities":
+        means = Replicates(value, draws, self.means.n[rows], self.means.images)
+        return Quantities(self.cells.iloc[rows].reset_index(drop=True), means)
+
+
+def tabulate(
+    sums: pd.DataFrame,
+    derive: Callable[[Quantities], Quantities] = lambda quantities: quantities,
+    prepare: Callable[[ImageSums], ImageSums] = lambda sums: sums,
+) -> pd.DataFrame:
+    """A probe's table from long rows (``KEYS``, image_id, num, den), data set by data set.
+
+    ``derive`` adds quantities that are not shares of anything: gaps, ratios, extremes.
+    """
+    if sums.empty:
+        return pd.DataFrame(columns=[*COLUMNS, *AGAINST_UNPRUNED])
+    return per_dataset(sums, KEYS, lambda block: derive(Quantities.of(prepare(block))).table())
+
+
+def _interval(means: Replicates, names: Sequence[str], error: str = "") -> dict[str, np.ndarray]:
+    """``names`` for value and limits, with the standard error if it has a name.
+
+    An extreme of noisy groups is more extreme in a replicate than in the sample, and absolute gaps add up noise: the
+    limits are widened to hold the value.
+    """
+    lo, hi = means.interval(LEVEL)
+    limits = (means.value, np.minimum(lo, means.value), np.maximum(hi, means.value))
+    columns = dict(zip(names, limits, strict=True))
+    return columns | ({error: means.standard_errors()} if error else {})
