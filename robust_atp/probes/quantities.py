@@ -103,14 +103,23 @@ def tabulate(
     sums: pd.DataFrame,
     derive: Callable[[Quantities], Quantities] = lambda quantities: quantities,
     prepare: Callable[[ImageSums], ImageSums] = lambda sums: sums,
+    relative: Sequence[str] = (),
 ) -> pd.DataFrame:
     """A probe's table from long rows (``KEYS``, image_id, num, den), data set by data set.
 
-    ``derive`` adds quantities that are not shares of anything: gaps, ratios, extremes.
+    ``derive`` adds quantities that are not shares of anything: gaps, ratios, extremes. Those named in ``relative``
+    compare with the unpruned model as they are, and get no difference to it.
     """
     if sums.empty:
         return pd.DataFrame(columns=[*COLUMNS, *AGAINST_UNPRUNED])
-    return per_dataset(sums, KEYS, lambda block: derive(Quantities.of(prepare(block))).table())
+    table = per_dataset(sums, KEYS, lambda block: derive(Quantities.of(prepare(block))).table())
+    table.loc[table["quantity"].isin(relative), list(AGAINST_UNPRUNED)] = np.nan
+    return table
+
+
+def ratio(num: np.ndarray, den: np.ndarray) -> np.ndarray:
+    """``num / den``, nan where that is undefined."""
+    return np.divide(num, den, out=np.full(np.shape(num), np.nan), where=den > 0)
 
 
 def _interval(means: Replicates, names: Sequence[str], error: str = "") -> dict[str, np.ndarray]:

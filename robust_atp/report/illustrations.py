@@ -156,25 +156,26 @@ def _probes(analysis: Analysis) -> Iterator[Illustration]:
             continue
         drawn = table[(table["intervention"] == "clean") & table["quantity"].isin(probe.marks.quantities)]
         notes = table[(table["intervention"] == "clean") & (table["quantity"] == probe.marks.note)]
-        for dataset, rows in drawn.groupby("dataset"):
+        for where, rows in _by_split(drawn):
+            beside = notes.merge(rows[["dataset", "split"]].drop_duplicates())
             yield Illustration(
-                f"probe_{_slug(name, str(dataset))}",
+                f"probe_{_slug(name, *where)}",
                 "probes",
-                f"{probe.question} {dataset}",
+                f"{probe.question} {' '.join(where)}",
                 f"{probe.reading} 95 % intervals over images ({_counts(rows)}).",
-                dumbbell(rows, probe.marks.quantities, "%", notes=_notes(notes[notes["dataset"] == dataset])),
+                dumbbell(rows, probe.marks.quantities, "%", notes=_notes(beside)),
             )
 
 
 def _control_images(accuracy: pd.DataFrame) -> Iterator[Illustration]:
-    for dataset, rows in accuracy[accuracy["severity"] == 0].groupby("dataset"):
+    for where, rows in _by_split(accuracy[accuracy["severity"] == 0]):
         kinds = sorted(set(rows["intervention"]), key=lambda name: (name != "clean", name))
         if len(kinds) < 2:
             continue
         yield Illustration(
-            f"control_images_{_slug(str(dataset))}",
+            f"control_images_{_slug(*where)}",
             "controls",
-            f"What is answered without the scene? {dataset}",
+            f"What is answered without the scene? {' '.join(where)}",
             "Accuracy on the clean image and on control images: a blank one has nothing left, a shuffled one its "
             f"local texture but no arrangement. 95 % bootstrap intervals ({_counts(rows)}).",
             dumbbell(
@@ -183,6 +184,13 @@ def _control_images(accuracy: pd.DataFrame) -> Iterator[Illustration]:
                 "accuracy (%)",
             ),
         )
+
+
+def _by_split(table: pd.DataFrame) -> Iterator[tuple[list[str], pd.DataFrame]]:
+    """Rows of each data set, and of each of its splits where it has several, with what they are called."""
+    for (dataset, split), rows in table.groupby(["dataset", "split"]):
+        several = table.loc[table["dataset"] == dataset, "split"].nunique() > 1
+        yield [str(dataset), *([str(split)] if several else [])], rows
 
 
 def _with_floor(recall: pd.DataFrame) -> pd.DataFrame:
