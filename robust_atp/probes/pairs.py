@@ -31,7 +31,7 @@ def pairs(records: Records) -> pd.DataFrame:
                    avg((a.score >= 0.5 AND b.score >= 0.5)::INT) AS "both right",
                    avg((a.prediction = b.prediction)::INT) AS "same answer"
             FROM members a JOIN members b USING ({listed(CELL)}, noise_seed, pair)
-            WHERE a.question_id < b.question_id AND a.image_id <> b.image_id GROUP BY ALL
+            WHERE pair <> '' AND a.question_id < b.question_id AND a.image_id <> b.image_id GROUP BY ALL
         ),
         shares AS (UNPIVOT asked ON "both right", "same answer" INTO NAME quantity VALUE share),
         compared AS (
