@@ -162,4 +162,4 @@ def test_people_hallucinate_little_and_captions_of_other_photos_much():
     assert found["test", "atp", "CHAIRs"] == 0  # a reference names no object that the references do not
     assert found["test", "none", "CHAIRi"] < 0.1
     assert found["test", "random", "CHAIRi"] > 0.5
-    assert found["test", "none", "recall"] > 0.4
+    assert 0.3 < found["test", "none", "recall"] < 0.7
