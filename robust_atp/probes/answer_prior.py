@@ -5,7 +5,7 @@ from functools import partial
 import pandas as pd
 
 from robust_atp.probes.contrast import with_gap
-from robust_atp.probes.probe import Marks, Probe
+from robust_atp.probes.probe import Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import CELL, tabulate
 from robust_atp.query import Records, listed, query
 
@@ -71,4 +71,9 @@ PROBE = Probe(
     reading="Accuracy on clean images where the most frequent answer to the question type is the right one and "
     "where it is not; at the right the gap in points.",
     marks=Marks({"prior right": "usual answer is right", "prior wrong": "usual answer is wrong"}, note="gap"),
+    on_phantom=OnPhantom(
+        "gap",
+        measured=(0.006, 0.042, 0.16),
+        why_not="the planted cue is in the image; no answer is the usual one to a kind of question",
+    ),
 )

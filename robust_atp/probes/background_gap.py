@@ -1,11 +1,12 @@
 """Does the answer lean on the background?"""
 
+import math
 from functools import partial
 
 import pandas as pd
 
 from robust_atp.probes.contrast import with_gap
-from robust_atp.probes.probe import Marks, Probe
+from robust_atp.probes.probe import Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import CELL, tabulate
 from robust_atp.query import Records, listed, query
 
@@ -42,4 +43,5 @@ PROBE = Probe(
     marks=Marks(
         {"aligned": "background suggests the answer", "conflict": "background suggests another"}, note="gap"
     ),
+    on_phantom=OnPhantom("gap", measured=(0.0, 1.0, math.inf)),
 )

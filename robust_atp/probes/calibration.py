@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from robust_atp.image_sums import ImageSums
-from robust_atp.probes.probe import Marks, Probe
+from robust_atp.probes.probe import Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import CELL, Quantities, tabulate
 from robust_atp.query import Records, listed, query
 
@@ -72,4 +72,5 @@ PROBE = Probe(
     reading="Mean probability of the first answer token minus mean score (above 0: too sure), and the expected "
     "calibration error over ten bins.",
     marks=Marks({"confidence": "confidence minus accuracy", "ece": "expected calibration error"}),
+    on_phantom=OnPhantom("confidence", measured=(-0.002, 0.058, 0.71)),
 )

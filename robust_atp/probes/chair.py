@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from robust_atp.probes.probe import Marks, Probe
+from robust_atp.probes.probe import Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import CELL, KEYS, tabulate
 from robust_atp.query import Records, listed, query
 from robust_atp.scoring.coco_objects import object_pattern, object_words
@@ -91,4 +91,5 @@ PROBE = Probe(
     reading="Clean images: the share of captions with an object that neither annotations nor references name, the "
     "share of such objects among all mentions, and the share of the objects in the image that captions name.",
     marks=Marks({"CHAIRs": "captions (CHAIRs)", "CHAIRi": "mentions (CHAIRi)", "recall": "objects named"}),
+    on_phantom=OnPhantom("CHAIRs", why_not="the phantom answers questions, it writes no captions"),
 )

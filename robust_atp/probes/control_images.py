@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from robust_atp.probes.probe import Probe
+from robust_atp.probes.probe import OnPhantom, Probe
 from robust_atp.probes.quantities import KEYS, tabulate
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
+from robust_atp.query import ARM, POPULATION, Records, listed, query
 
 
 def control_images(records: Records) -> pd.DataFrame:
@@ -45,4 +45,5 @@ PROBE = Probe(
     question="What is answered without the scene?",
     reading="Accuracy on the clean image and on control images: a blank one has nothing left, a shuffled one its local "
     "texture but no arrangement.",
+    on_phantom=OnPhantom("visual gain", measured=(0.569, 0.276, -1.64), intervention="blank"),
 )

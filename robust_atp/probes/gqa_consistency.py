@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from robust_atp.probes.probe import Marks, Probe
+from robust_atp.probes.phantom_views import with_entailments
+from robust_atp.probes.probe import Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import CELL, KEYS, tabulate
 from robust_atp.query import CONDITION, POPULATION, Records, listed, query
 
@@ -65,4 +66,5 @@ PROBE = Probe(
     reading="Of the questions entailed by one that both the arm and the unpruned model answer right, the share that "
     "each of the two answers right, on clean images.",
     marks=Marks({"both right": "the arm", "unpruned, both right": "the unpruned model"}, note="change"),
+    on_phantom=OnPhantom("consistency", measured=(0.993, 0.518, -1.36), view=with_entailments),
 )

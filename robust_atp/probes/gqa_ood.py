@@ -1,10 +1,12 @@
 """Are rare answers given up for frequent ones?"""
 
+import math
 import numpy as np
 import pandas as pd
 
 from robust_atp.probes.contrast import both
-from robust_atp.probes.probe import Marks, Probe
+from robust_atp.probes.phantom_views import with_frequency
+from robust_atp.probes.probe import Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import CELL, Quantities, ratio, tabulate
 from robust_atp.query import Records, listed, query
 
@@ -42,11 +44,12 @@ def _delta(mean: np.ndarray) -> np.ndarray:
 
 PROBE = Probe(
     name="gqa-ood",
-    summary="accuracy where the answer is frequent (head) and where it is rare (tail), and delta = (head - tail) / tail",
+    summary="accuracy where the answer is frequent (head) and rare (tail), and delta = (head - tail) / tail",
     needs='questions labelled {"frequency": "head" | "tail"} in the group column (GQA-OOD)',
     run=gqa_ood,
     question="Are rare answers given up for frequent ones?",
     reading="Accuracy on clean images where the answer is frequent among questions of its kind and where it is rare; "
     "at the right delta = (head - tail) / tail in percent.",
     marks=Marks({"head": "frequent answer", "tail": "rare answer"}, note="delta"),
+    on_phantom=OnPhantom("tail", measured=(1.0, 0.0, -math.inf), view=with_frequency),
 )

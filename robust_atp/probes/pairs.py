@@ -5,7 +5,8 @@ import pandas as pd
 from scipy.stats import t
 
 from robust_atp.image_sums import LEVEL
-from robust_atp.probes.probe import AGAINST_UNPRUNED, COLUMNS, Marks, Probe
+from robust_atp.probes.phantom_views import with_pairs
+from robust_atp.probes.probe import AGAINST_UNPRUNED, COLUMNS, Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import CELL, KEYS
 from robust_atp.query import CONDITION, POPULATION, Records, listed, query
 
@@ -89,4 +90,5 @@ PROBE = Probe(
     reading="Pairs of clean images with one question and two answers: the share with both answered right, and with "
     "the same answer to both images, which is wrong for one of them.",
     marks=Marks({"both right": "both right", "same answer": "same answer to both"}),
+    on_phantom=OnPhantom("both right", measured=(0.99, 0.66, -1.67), view=with_pairs),
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from robust_atp.probes.answer_prior import FOLDS
-from robust_atp.probes.probe import Marks, Probe
+from robust_atp.probes.probe import Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import CELL, KEYS, Quantities, ratio, tabulate
 from robust_atp.probes.yes_no_margin import yes_no_auc
 from robust_atp.query import ARM, CONDITION, Records, listed, query
@@ -13,7 +13,8 @@ from robust_atp.scoring.pope_splits import ASKED_FOR
 # A pair of image and object that several splits ask for is one question; the first split's answer to it counts.
 _QUESTIONS = f"""
     WITH asked AS (
-        SELECT *, lower(coalesce(nullif(regexp_extract(question, '(?i){ASKED_FOR.pattern}', 1), ''), question)) AS object
+        SELECT *, regexp_extract(question, '(?i){ASKED_FOR.pattern}', 1) AS named,
+               lower(coalesce(nullif(named, ''), question)) AS object
         FROM records WHERE question_type = 'existence' AND answer IN ('yes', 'no')
     ),
     pairs AS (
@@ -98,4 +99,5 @@ PROBE = Probe(
     reading="Accuracy on clean images, and that of saying yes wherever most other images that are asked about the "
     "object show it: where the two are close, no image is needed.",
     marks=Marks({"accuracy": "accuracy", "object prior": "the object's name alone"}, note="above prior"),
+    on_phantom=OnPhantom("above prior", measured=(0.506, 0.206, -0.69)),
 )

@@ -1,4 +1,4 @@
-"""From sums per image to a probe's table: quantities with intervals, and what they differ by from the unpruned model."""
+"""From sums per image to a probe's table: quantities with intervals, and what pruning changes in them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

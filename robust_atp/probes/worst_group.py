@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from robust_atp.probes.probe import Marks, Probe
+from robust_atp.probes.probe import Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import CELL, KEYS, Quantities, tabulate
 from robust_atp.query import Records, listed, query
 
@@ -63,4 +63,5 @@ PROBE = Probe(
     question="Who pays for the average?",
     reading="Accuracy on clean images of the worst and of the best kind of question.",
     marks=Marks({"worst": "worst group", "best": "best group"}),
+    on_phantom=OnPhantom("worst", measured=(0.975, 0.0, -12.6)),
 )

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from robust_atp.probes.probe import Marks, Probe
+from robust_atp.probes.probe import Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import CELL, KEYS, tabulate
 from robust_atp.probes.yes_no_margin import yes_no_auc
 from robust_atp.query import Records, listed, query
@@ -49,4 +49,5 @@ PROBE = Probe(
     reading="Yes/no questions on clean images: the share answered yes minus the share where yes is right, and the "
     "AUC of log p(yes) - log p(no), which a moved threshold leaves as it is (50 is chance).",
     marks=Marks({"yes excess": "yes too often", "auc": "AUC × 100", "accuracy": "accuracy"}),
+    on_phantom=OnPhantom("auc", measured=(1.0, 0.76, -1.0)),
 )

@@ -11,7 +11,6 @@ from small_records import ARMS, answered, values
 
 from robust_atp.probes.probe import PROBES
 
-
 RATE = {"none": 0.9, "random": 0.5, "atp": 0.7}
 LINKS = [(i, (i + step) % 24) for i in range(24) for step in (1, 5)]
 
@@ -33,7 +32,10 @@ def draw(rng: np.random.Generator, links: list[tuple[int, int]]) -> pa.Table:
     def answer(arm: str, question: dict) -> dict:
         shared = luck[int(question["image_id"][5:])]
         right = shared + rng.normal() < np.sqrt(2) * norm.ppf(RATE[arm])
-        return {"score": float(right), "prediction": question["answer"] if right else str(rng.choice(["answer a", "c"]))}
+        return {
+            "score": float(right),
+            "prediction": question["answer"] if right else str(rng.choice(["answer a", "c"])),
+        }
 
     return answered(questions, answer)
 
@@ -44,7 +46,9 @@ def test_shares_and_differences_are_those_of_a_loop():
     rows = records.to_pandas().set_index(["pruner", "question_id"])
     share = {}
     for arm in ARMS:
-        members = [(rows.loc[(arm, f"{100 + n}a")], rows.loc[(arm, f"{100 + n}b")]) for n in range(len(LINKS))]
+        members = [
+            (rows.loc[(arm, f"{100 + n}a")], rows.loc[(arm, f"{100 + n}b")]) for n in range(len(LINKS))
+        ]
         share[arm] = np.mean([a.score == 1 and b.score == 1 for a, b in members])
         same = np.mean([a.prediction == b.prediction for a, b in members])
         assert found["test", arm, "both right"] == pytest.approx(share[arm])
@@ -59,7 +63,9 @@ def test_the_error_adds_up_all_pairs_that_share_an_image():
     right = np.array([rows["atp", f"{100 + n}a"] * rows["atp", f"{100 + n}b"] for n in range(len(LINKS))])
     e = right - right.mean()
     squares = (e**2).sum()
-    together = 2 * sum(e[i] * e[j] for i, j in combinations(range(len(e)), 2) if set(LINKS[i]) & set(LINKS[j]))
+    together = 2 * sum(
+        e[i] * e[j] for i, j in combinations(range(len(e)), 2) if set(LINKS[i]) & set(LINKS[j])
+    )
     variance = max(squares + together, squares) / len(e) ** 2
     se = np.sqrt(variance * 12 / 11)
     assert values("pairs", records, "se")["test", "atp", "both right"] == pytest.approx(se)

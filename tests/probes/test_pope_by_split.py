@@ -35,7 +35,9 @@ def records():
 
 def _said(rng: np.random.Generator, label: str) -> dict:
     margin = rng.normal(1.0 if label == "yes" else -1.0, 1.5)
-    prediction = rng.choice(["Yes.", "yes, it is"] if margin > 0 else ["No.", "no, it is not", "there is not"])
+    prediction = rng.choice(
+        ["Yes.", "yes, it is"] if margin > 0 else ["No.", "no, it is not", "there is not"]
+    )
     score = float(pope_answer(prediction) == label)
     return {"prediction": str(prediction), "yes_no_margin": margin, "score": score}
 
@@ -75,6 +77,7 @@ def test_one_split_has_no_unique_pairs_of_its_own(records):
 
 def test_the_prior_is_counted_on_the_other_folds(records):
     """Oracle: a loop over questions. Folds are those of the image's hash, so ask which images share one."""
+
     def fold(image: str) -> int:
         return int.from_bytes(hashlib.md5(image.encode()).digest()[8:], "little") % 10
 
@@ -84,7 +87,9 @@ def test_the_prior_is_counted_on_the_other_folds(records):
         rows = frame[(frame["split"] == split) & (frame["pruner"] == "atp")]
         worth = []
         for row in rows.itertuples():
-            same = rows[(rows["question"] == row.question) & (rows["image_id"].map(fold) != fold(row.image_id))]
+            same = rows[
+                (rows["question"] == row.question) & (rows["image_id"].map(fold) != fold(row.image_id))
+            ]
             votes = (same["answer"] == "yes").sum() - (same["answer"] == "no").sum()
             usual = "yes" if votes > 0 else "no"
             worth.append(0.5 if votes == 0 else float(usual == row.answer))
