@@ -1,6 +1,7 @@
 """Are rare answers given up for frequent ones?"""
 
 import math
+
 import numpy as np
 import pandas as pd
 

@@ -43,11 +43,11 @@ class OnPhantom:
     view: Callable[[pd.DataFrame], pd.DataFrame] | None = None
 
     def __str__(self) -> str:
-        """One clause: ``visual gain 0.57 on the phantom, 0.28 with a planted shortcut (effect -1.6)``."""
+        """One clause: ``visual gain 0.57 on phantom, 0.28 with a shortcut (effect -1.6)``."""
         numbers = ""
         if self.measured is not None:
             without, planted, effect = self.measured
-            numbers = f"{self.quantity} {without:.2f} on the phantom, {planted:.2f} with a planted shortcut (effect {effect:+.1f})"
+            numbers = f"{self.quantity} {without:.2f} on phantom, {planted:.2f} with a shortcut (effect {effect:+.1f})"
         return ", ".join(filter(None, [numbers, self.why_not]))
 
 

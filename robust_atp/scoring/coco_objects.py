@@ -104,15 +104,16 @@ _WORDS: Mapping[str, str] = {
 
 # Phrases that hold the name of an object and mean none, or another one.
 _NOT_OBJECTS = (
-    "train track, train station, train platform, train yard, bus stop, bus station, bus shelter, car seat, boat dock, "
-    "boat house, horse shoe, dog house, dog bed, dog food, cat food, bird house, bird bath, bird cage, toilet paper, "
-    "toilet paper roll, toilet brush, table cloth, table lamp, pool table, ping pong table, coffee table, "
-    "baseball field, baseball game, baseball player, baseball diamond, baseball stadium, baseball uniform, "
-    "baseball cap, baseball hat, football field, football game, basketball court, "
-    "basketball hoop, pizza box, pizza oven, pizza cutter, cake pan, book shelf, book case, knife block, kite string, tie dye, ski lift, ski slope, ski resort, ski "
-    "pole, ski jump, ski trail, ski run, ski lodge, chair lift, phone booth, telephone pole, home plate, tree trunk, "
-    "swim trunk, bed room, bed spread, bike rack, bike lane, bike path, car park, giraffe print, zebra print, "
-    "sink hole, horse carriage, elephant statue, jet ski, fork lift, bowl cut"
+    "train track, train station, train platform, train yard, bus stop, bus station, bus shelter, car seat, "
+    "boat dock, boat house, horse shoe, dog house, dog bed, dog food, cat food, bird house, bird bath, bird "
+    "cage, toilet paper, toilet paper roll, toilet brush, table cloth, table lamp, pool table, ping pong "
+    "table, coffee table, baseball field, baseball game, baseball player, baseball diamond, baseball stadium, "
+    "baseball uniform, baseball cap, baseball hat, football field, football game, basketball court, basketball "
+    "hoop, pizza box, pizza oven, pizza cutter, cake pan, book shelf, book case, knife block, kite string, tie "
+    "dye, ski lift, ski slope, ski resort, ski pole, ski jump, ski trail, ski run, ski lodge, chair lift, "
+    "phone booth, telephone pole, home plate, tree trunk, swim trunk, bed room, bed spread, bike rack, bike "
+    "lane, bike path, car park, giraffe print, zebra print, sink hole, horse carriage, elephant statue, jet "
+    "ski, fork lift, bowl cut"
 )
 
 _YOUNG = ("baby", "adult", "male", "female", "mother")

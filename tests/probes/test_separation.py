@@ -1,7 +1,6 @@
 """Every registered probe on the shipped phantoms: it finds the planted shortcut, or says why it need not."""
 
 import dataclasses
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -31,8 +30,9 @@ def test_a_probe_separates_the_phantoms_or_says_why_not(name: str, table: pd.Dat
     measured = declaration(probe).measured
     if measured is None:
         assert pd.isna(row.difference)
-    else:  # what `list probes` says, on 200 scenes
-        assert row.difference == pytest.approx(measured[1] - measured[0], abs=0.1)
+    else:  # what `list probes` says was found on 200 scenes, of which these are the first 64
+        margin = 0.05 + (row.hi - row.lo)
+        assert row.difference == pytest.approx(measured[1] - measured[0], abs=margin)
 
 
 def test_a_probe_that_declares_nothing_is_told_what_to_do() -> None:
