@@ -165,3 +165,28 @@ def test_people_hallucinate_little_and_captions_of_other_photos_much():
     assert found["test", "none", "CHAIRi"] < 0.1
     assert found["test", "random", "CHAIRi"] > 0.5
     assert 0.3 < found["test", "none", "recall"] < 0.7
+
+
+def test_a_planted_habit_is_told_from_sight():
+    """The phantom writes no captions: here one backbone names what is there, one adds a chair wherever a table is."""
+    questions = [
+        {
+            "image_id": str(image), "question_id": str(image), "answer_type": "caption", "answers": ["a room"],
+            "group": json.dumps({"objects": "dining table" if image % 2 else "cat"}),
+        }
+        for image in range(40)
+    ]  # fmt: skip
+
+    def caption(arm: str, question: dict) -> dict:
+        table = "table" in question["group"]
+        habit = table and arm == "atp"
+        return {
+            "prediction": f"a {'table' if table else 'cat'}{' with a chair' if habit else ''}",
+            "score": 0.0,
+        }
+
+    records = answered(questions, caption)
+    assert values("chair", records)["test", "none", "CHAIRs"] == 0
+    assert values("chair", records, "minus_unpruned")["test", "atp", "CHAIRs"] == 0.5
+    assert values("chair", records, "minus_unpruned_lo")["test", "atp", "CHAIRs"] > 0.3
+    assert values("chair", records)["test", "atp", "CHAIRi"] == pytest.approx(20 / 60)
