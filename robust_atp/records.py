@@ -14,7 +14,11 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("image_id", pa.string(), "image: the unit of independence"),
     ("question_id", pa.string(), "question, unique within data set and split"),
     ("question", pa.string(), "question text as asked, without prompt template"),
-    ("prompt", pa.string(), "template that the question was put in, with <image> and {question}"),
+    (
+        "prompt",
+        pa.string(),
+        "template that the question was put in, with <image> and {question}; one for captions may leave that out",
+    ),
     ("question_type", pa.string(), "kind of question, in the data set's own terms"),
     ("answer_type", pa.string(), "yes/no, number or other"),
     ("group", pa.string(), "data-set specific keys as JSON, e.g. alignment of background and answer"),

@@ -2,3 +2,4 @@
 
 SHORT_ANSWER = "short answer"
 CAPTION = "caption"
+TASKS = (SHORT_ANSWER, CAPTION)

@@ -22,6 +22,7 @@ from robust_atp.backbones.llava import Llava
 from robust_atp.data import load_dataset
 from robust_atp.interventions import intervene
 from robust_atp.pruning import build_pruner
+from robust_atp.tasks import SHORT_ANSWER
 
 STUDY = "experiments/embedded.yaml"
 KEYS = ["question_id", "intervention", "severity", "pruner", "keep"]
@@ -92,10 +93,13 @@ def plain_loop(records: pd.DataFrame, backbone_id: str, scenes: int) -> pd.DataF
 def generate(backbone: Llava, image: np.ndarray, row: pd.Series) -> str:
     """One answer by Hugging Face's own ``generate``."""
     words = backbone.language.words
-    prompt = words.template.prompt.replace("{question}", row.question)
+    prompt = backbone.prompts[SHORT_ANSWER].replace("{question}", row.question)
     inputs = backbone.processor(images=image, text=prompt, return_tensors="pt")
     model: Any = backbone.model  # the annotated self of their generate excludes their own models
-    options: dict[str, Any] = {"do_sample": False, "max_new_tokens": words.max_new_tokens}
+    options: dict[str, Any] = {
+        "do_sample": False,
+        "max_new_tokens": words.asking[SHORT_ANSWER].max_new_tokens,
+    }
     if row.pruner == "none":
         output = model.generate(**inputs, **options)
         return backbone.processor.decode(

@@ -17,17 +17,22 @@ from robust_atp.backbones.geometry import object_patches, resized_size
 from robust_atp.backbones.language import LanguageModel
 from robust_atp.backbones.loading import BackboneSpec, family_options
 from robust_atp.backbones.pretrained import load_model, load_processor
-from robust_atp.backbones.prompt import IMAGE, Template
+from robust_atp.backbones.prompt import ImageToken
 from robust_atp.backbones.resampler_flops import Resampled
 from robust_atp.backbones.resampling import NO_PATCHES, ResamplerOptions, resampled, with_resampler
 from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
 from robust_atp.backbones.settings import Settings
 from robust_atp.backbones.signals import attention_signals
 from robust_atp.backbones.staged import NOT_LLAMA
+from robust_atp.backbones.tasks import IMAGE
 from robust_atp.backbones.words import Words
 from robust_atp.errors import UserError
+from robust_atp.tasks import CAPTION, SHORT_ANSWER
 
-_PROMPT = "<image>Question: {question} Short answer:"
+_PROMPTS = {
+    SHORT_ANSWER: f"{IMAGE}Question: {{question}} Short answer:",
+    CAPTION: f"{IMAGE}a photo of",
+}
 _DECODERS = ("opt", "t5")
 
 
@@ -49,11 +54,11 @@ class Blip2:
         self.capabilities = self.capabilities_of(source, spec, self.model.config.to_dict())
         image_token = self._check_placeholders()
         self.vision = Blip2Vision(spec.id, self.model, settings.clip)
-        self.prompt = settings.prompt
-        template = Template(settings.prompt, image_token, self.model.config.image_token_id, image_first=True)
+        self.prompts = settings.prompts
+        image = ImageToken(image_token, self.model.config.image_token_id, first=True)
         language: Any = self.model.language_model
         end_ids = language.generation_config.eos_token_id
-        words = Words(self.processor.tokenizer, template, end_ids, settings.max_new_tokens)
+        words = Words(self.processor.tokenizer, image, end_ids, settings.asking)
         self.language = (
             LanguageModel(language.model.decoder, language.lm_head, words)
             if self.model.config.use_decoder_only_language_model
@@ -141,7 +146,11 @@ class Blip2:
 
     @torch.inference_mode()
     def answer(
-        self, kept: KeptTokens, questions: Sequence[str], dropping: Sequence[Dropping] | None = None
+        self,
+        kept: KeptTokens,
+        questions: Sequence[str],
+        dropping: Sequence[Dropping] | None = None,
+        task: str = SHORT_ANSWER,
     ) -> list[Answer]:
         """Answer Q questions greedily, question q seeing only its kept tokens.
 
@@ -150,7 +159,7 @@ class Blip2:
         if dropping is not None:
             raise UserError(f"backbone '{self.name}' drops no tokens inside its decoder: {NOT_LLAMA}")
         entering = resampled(kept, self._read) if self.prunes_patches else kept
-        answers = self.language.answer(entering, questions)
+        answers = self.language.answer(entering, questions, task=task)
         patches = self.vision.grid[0] * self.vision.grid[1]
         # The CLS token is read whatever is pruned.
         read = [1 + (len(indices) if self.prunes_patches else patches) for indices in kept.indices]
@@ -198,9 +207,10 @@ class Blip2:
 
 
 def _settings(source: str, spec: BackboneSpec) -> Settings:
-    settings = Settings.resolve(source, spec, _PROMPT, None)
-    if not settings.prompt.startswith(IMAGE):
-        raise UserError(f"prompt of BLIP-2 must begin with {IMAGE}; got {settings.prompt!r}")
+    settings = Settings.resolve(source, spec, _PROMPTS, None)
+    for prompt in settings.prompts.values():
+        if not prompt.startswith(IMAGE):
+            raise UserError(f"prompt of BLIP-2 must begin with {IMAGE}; got {prompt!r}")
     return settings
 
 

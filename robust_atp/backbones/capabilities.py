@@ -16,6 +16,7 @@ class Capabilities:
     """
 
     name: str
+    """Hub id, folder or shipped name."""
     provides: frozenset[str]
     """Names of the signals that ``encode`` can compute."""
     has_text_tower: bool
@@ -29,6 +30,13 @@ class Capabilities:
     keeps_positions: bool = True
     """Whether kept tokens can keep their position ids (position policy ``original``)."""
     lacking: Mapping[str, str] = field(default_factory=dict)
+    called: str = ""
+    """What a study calls the backbone, if it does."""
+
+    @property
+    def title(self) -> str:
+        """The backbone in an error message: as the study calls it, with what that stands for."""
+        return f"'{self.called}' ({self.name})" if self.called not in ("", self.name) else f"'{self.name}'"
 
     def check_signals(self, signals: frozenset[str]) -> None:
         """Raise ``UserError`` if ``encode`` cannot compute one of the signals."""

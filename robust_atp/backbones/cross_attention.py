@@ -86,18 +86,18 @@ class CrossAttending:
         return CrossAttendingShape.of(self.model.model)
 
     @torch.inference_mode()
-    def answer(self, kept: KeptTokens, questions: Sequence[str]) -> list[Answer]:
+    def answer(self, kept: KeptTokens, questions: Sequence[str], task: str) -> list[Answer]:
         """Answer Q questions greedily, question q seeing only its kept tokens, after those off the grid."""
-        prompts = self.words.tokenize(questions)
+        prompts, limit = self.words.tokenize(questions, task), self.words.asking[task].max_new_tokens
         answers: list[Answer] = []
-        for rows in passes(kept, prompts, self.words.max_new_tokens, TOKENS_PER_PASS):
+        for rows in passes(kept, prompts, limit, TOKENS_PER_PASS):
             batch = []
             for q in rows:
                 before, after, beside = prompts[q].before, prompts[q].after, kept.off_grid[q]
                 image = kept.features[q] if beside is None else torch.cat([beside, kept.features[q]])
-                ids = (*before, self.words.template.image_token_id, *after)
+                ids = (*before, self.words.image.id, *after)
                 batch.append(SeeingPrompt(ids, len(before), image))
-            result = decode_seeing(self.model, batch, self.words.end_ids, self.words.max_new_tokens)
+            result = decode_seeing(self.model, batch, self.words.end_ids, limit)
             costs = [self.shape.prefill(len(prompt.ids), len(prompt.image)) for prompt in batch]
             answers += self.words.read_out(result, costs)
         return answers

@@ -66,14 +66,14 @@ class EncoderDecoder:
         return EncoderDecoderShape.of(self.model)
 
     @torch.inference_mode()
-    def answer(self, kept: KeptTokens, questions: Sequence[str]) -> list[Answer]:
+    def answer(self, kept: KeptTokens, questions: Sequence[str], task: str) -> list[Answer]:
         """Answer Q questions greedily, question q seeing only its kept tokens, without gaps between positions."""
-        prompts = self.words.tokenize(questions)
+        prompts, limit = self.words.tokenize(questions, task), self.words.asking[task].max_new_tokens
         embed = self.model.get_input_embeddings()
         answers: list[Answer] = []
-        for rows in passes(kept, prompts, self.words.max_new_tokens, TOKENS_PER_PASS):
+        for rows in passes(kept, prompts, limit, TOKENS_PER_PASS):
             whole = [span.embeddings for span in whole_prompts(embed, kept, prompts, rows).spans]
-            result = decode_encoded(self.model, whole, self.words.end_ids, self.words.max_new_tokens)
+            result = decode_encoded(self.model, whole, self.words.end_ids, limit)
             costs = [self.shape.flops([len(prompt)] * self.shape.layers) for prompt in whole]
             answers += self.words.read_out(result, costs)
         return answers

@@ -17,20 +17,24 @@ from robust_atp.backbones.flops import PrefillShape
 from robust_atp.backbones.geometry import object_patches
 from robust_atp.backbones.loading import BackboneSpec, family_options
 from robust_atp.backbones.pretrained import load_model, load_processor
-from robust_atp.backbones.prompt import IMAGE, Template
+from robust_atp.backbones.prompt import ImageToken
 from robust_atp.backbones.resampler_flops import Resampled
 from robust_atp.backbones.resampling import NO_PATCHES, ResamplerOptions, resampled, with_resampler
 from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
-from robust_atp.backbones.settings import Settings
+from robust_atp.backbones.settings import Settings, matching_clip
+from robust_atp.backbones.tasks import IMAGE
 from robust_atp.backbones.words import Words
 from robust_atp.errors import UserError
+from robust_atp.tasks import CAPTION, SHORT_ANSWER
 
 _AROUND_IMAGE = "<fake_token_around_image>"
-# Zero-shot visual question answering as the documentation of transformers does it.
-_PROMPT = (
-    "Instruction: provide an answer to the question. Use the image to answer.\n"
-    f"{_AROUND_IMAGE}{IMAGE}{_AROUND_IMAGE}Question: {{question}} Answer:"
-)
+_SEEN = f"{_AROUND_IMAGE}{IMAGE}{_AROUND_IMAGE}"
+# Zero-shot, as the documentation of transformers has both.
+_PROMPTS = {
+    SHORT_ANSWER: "Instruction: provide an answer to the question. Use the image to answer.\n"
+    f"{_SEEN}Question: {{question}} Answer:",
+    CAPTION: f"{_SEEN}This is an image of",
+}
 # The base models were trained on this tower, frozen; the instructed ones went on to train it.
 _CLIP = {f"HuggingFaceM4/idefics-{size}": "laion/CLIP-ViT-H-14-laion2B-s32B-b79K" for size in ("9b", "80b")}
 _CROSS_ATTENDS = "it looks at the image by cross-attention, and no visual token passes through its layers"
@@ -46,7 +50,7 @@ class Flamingo:
     """
 
     def __init__(self, source: str, spec: BackboneSpec, revision: str) -> None:
-        settings = Settings.resolve(source, spec, _PROMPT, _CLIP.get(source))
+        settings = Settings.resolve(source, spec, _PROMPTS, _CLIP.get(source))
         self.name = spec.id
         self.revision = revision
         self.options = family_options(spec, ResamplerOptions)
@@ -54,10 +58,10 @@ class Flamingo:
         self.model = load_model(IdeficsForVisionText2Text, source, spec)
         self.capabilities = self.capabilities_of(source, spec, self.model.config.to_dict())
         self.vision = FlamingoVision(spec.id, self.model, settings.clip)
-        self.prompt = settings.prompt
-        template = Template(settings.prompt, IMAGE, self.processor.image_token_id)
+        self.prompts = settings.prompts
+        image = ImageToken(IMAGE, self.processor.image_token_id)
         end_ids = self.model.generation_config.eos_token_id
-        words = Words(self.processor.tokenizer, template, end_ids, settings.max_new_tokens)
+        words = Words(self.processor.tokenizer, image, end_ids, settings.asking)
         self.language = CrossAttending(self.model, words)
 
     @classmethod
@@ -69,9 +73,7 @@ class Flamingo:
                 f"backbone '{spec.id}' has no resampler, whose queries could be pruned; "
                 "nearest valid value of its option prunes: patches"
             )
-        has_text_tower = (
-            patches and Settings.resolve(source, spec, _PROMPT, _CLIP.get(source)).clip is not None
-        )
+        has_text_tower = patches and matching_clip(source, spec, _CLIP.get(source)) is not None
         lacking = {signal.partition(":")[0]: NO_PATCHES for signal in clip_signals(True)}
         return Capabilities(
             name=spec.id,
@@ -137,7 +139,11 @@ class Flamingo:
 
     @torch.inference_mode()
     def answer(
-        self, kept: KeptTokens, questions: Sequence[str], dropping: Sequence[Dropping] | None = None
+        self,
+        kept: KeptTokens,
+        questions: Sequence[str],
+        dropping: Sequence[Dropping] | None = None,
+        task: str = SHORT_ANSWER,
     ) -> list[Answer]:
         """Answer Q questions greedily, question q seeing only its kept tokens.
 
@@ -147,9 +153,9 @@ class Flamingo:
             raise UserError(f"backbone '{self.name}' drops no tokens inside its decoder: {_CROSS_ATTENDS}")
         resampler = self.vision.resampler
         if resampler is None:
-            return self.language.answer(kept, questions)
+            return self.language.answer(kept, questions, task)
         entering = resampled(kept, self.vision.resample) if self.prunes_patches else kept
-        answers = self.language.answer(entering, questions)
+        answers = self.language.answer(entering, questions, task)
         patches = self.vision.grid[0] * self.vision.grid[1]
         # The CLS token is read whatever is pruned.
         read = [1 + (len(indices) if self.prunes_patches else patches) for indices in kept.indices]

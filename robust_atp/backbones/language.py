@@ -16,6 +16,7 @@ from robust_atp.backbones.layout import distinct_prompts, image_length, passes, 
 from robust_atp.backbones.profile import text_to_vision
 from robust_atp.backbones.seam import Answer, KeptTokens
 from robust_atp.backbones.words import Words
+from robust_atp.tasks import SHORT_ANSWER
 
 # Tokens, padding included, that one pass through the decoder may hold: 5 GB of cache for LLaVA-1.5-7B in half
 # precision. Fixed, because the last bit of a row depends on who shares its batch.
@@ -37,7 +38,11 @@ class LanguageModel:
 
     @torch.inference_mode()
     def answer(
-        self, kept: KeptTokens, questions: Sequence[str], dropping: Sequence[Dropping] | None = None
+        self,
+        kept: KeptTokens,
+        questions: Sequence[str],
+        dropping: Sequence[Dropping] | None = None,
+        task: str = SHORT_ANSWER,
     ) -> list[Answer]:
         """Answer Q questions greedily, question q seeing only its kept tokens.
 
@@ -46,14 +51,12 @@ class LanguageModel:
         share the layers up to where their ways of dropping part.
         """
         if dropping is not None:
-            return self._answer_dropping(kept, questions, dropping)
-        prompts = self.words.tokenize(questions)
+            return self._answer_dropping(kept, questions, dropping, task)
+        prompts, limit = self.words.tokenize(questions, task), self.words.asking[task].max_new_tokens
         answers: list[Answer] = []
-        for rows in passes(kept, prompts, self.words.max_new_tokens, TOKENS_PER_PASS):
+        for rows in passes(kept, prompts, limit, TOKENS_PER_PASS):
             batch = prompt_batch(self.decoder.get_input_embeddings(), kept, prompts, rows)
-            result = decode_greedily(
-                self.decoder, self.head, batch, self.words.end_ids, self.words.max_new_tokens
-            )
+            result = decode_greedily(self.decoder, self.head, batch, self.words.end_ids, limit)
             images = [image_length(kept, q) for q in rows]
             texts = [len(prompts[q].before) + len(prompts[q].after) for q in rows]
             costs = [
@@ -67,7 +70,7 @@ class LanguageModel:
     @torch.inference_mode()
     def text_to_vision(self, kept: KeptTokens, questions: Sequence[str]) -> list[Tensor]:
         """Attention of the text after the image to each visual token, for Q questions: Q × [layers, K_q]."""
-        prompts = self.words.tokenize(questions)
+        prompts = self.words.tokenize(questions, SHORT_ANSWER)
         profiles: list[Tensor] = []
         for rows in passes(kept, prompts, 0, TOKENS_PER_PASS):
             whole = whole_prompts(self.decoder.get_input_embeddings(), kept, prompts, rows)
@@ -75,11 +78,10 @@ class LanguageModel:
         return profiles
 
     def _answer_dropping(
-        self, kept: KeptTokens, questions: Sequence[str], dropping: Sequence[Dropping]
+        self, kept: KeptTokens, questions: Sequence[str], dropping: Sequence[Dropping], task: str
     ) -> list[Answer]:
         kept, questions, prompt_of = distinct_prompts(kept, questions)
-        prompts = self.words.tokenize(questions)
-        limit = self.words.max_new_tokens
+        prompts, limit = self.words.tokenize(questions, task), self.words.asking[task].max_new_tokens
         answers: dict[int, Answer] = {}
         for rows in passes(kept, prompts, limit, TOKENS_PER_PASS):
             whole = whole_prompts(self.decoder.get_input_embeddings(), kept, prompts, rows)

@@ -17,17 +17,19 @@ from robust_atp.backbones.geometry import object_patches, pad_to_square, resized
 from robust_atp.backbones.language import LanguageModel
 from robust_atp.backbones.loading import BackboneSpec, family_options
 from robust_atp.backbones.pretrained import load_model, load_processor
-from robust_atp.backbones.prompt import SHORT_ANSWER, Template
+from robust_atp.backbones.prompt import ImageToken
 from robust_atp.backbones.seam import Answer, KeptTokens, VisionTokens
 from robust_atp.backbones.settings import Settings, matching_clip
 from robust_atp.backbones.shrinking import Shrinking
 from robust_atp.backbones.staged import NOT_LLAMA, can_drop_inside
+from robust_atp.backbones.tasks import IMAGE, instructions
 from robust_atp.backbones.thinned_vision import encode_shrunk, encode_thinned
 from robust_atp.backbones.thinning import Thinning
 from robust_atp.backbones.words import Words
 from robust_atp.errors import unknown
+from robust_atp.tasks import SHORT_ANSWER
 
-_PROMPT = f"USER: <image>\n{{question}}\n{SHORT_ANSWER} ASSISTANT:"
+_PROMPTS = instructions(f"USER: {IMAGE}\n{{question}} ASSISTANT:")
 _CLIP = "openai/clip-vit-large-patch14-336"
 
 
@@ -56,7 +58,7 @@ class Llava:
     """
 
     def __init__(self, source: str, spec: BackboneSpec, revision: str) -> None:
-        settings = Settings.resolve(source, spec, _PROMPT, _known_clip(source))
+        settings = Settings.resolve(source, spec, _PROMPTS, _known_clip(source))
         self.name = spec.id
         self.revision = revision
         self.options = family_options(spec, LlavaOptions)
@@ -64,14 +66,10 @@ class Llava:
         self.model = load_model(LlavaForConditionalGeneration, source, spec)
         self.capabilities = self.capabilities_of(source, spec, self.model.config.to_dict())
         self.vision = ClipVision(spec.id, self.model, settings.clip)
-        self.prompt = settings.prompt
-        template = Template(
-            settings.prompt,
-            self.processor.image_token,
-            self.model.config.image_token_id,
-        )
+        self.prompts = settings.prompts
+        image = ImageToken(self.processor.image_token, self.model.config.image_token_id)
         end_ids = self.model.generation_config.eos_token_id
-        words = Words(self.processor.tokenizer, template, end_ids, settings.max_new_tokens)
+        words = Words(self.processor.tokenizer, image, end_ids, settings.asking)
         self.language = LanguageModel(self.model.model.language_model, self.model.lm_head, words)
 
     @classmethod
@@ -143,10 +141,14 @@ class Llava:
         return self.vision.joint_space.embed_texts(questions)
 
     def answer(
-        self, kept: KeptTokens, questions: Sequence[str], dropping: Sequence[Dropping] | None = None
+        self,
+        kept: KeptTokens,
+        questions: Sequence[str],
+        dropping: Sequence[Dropping] | None = None,
+        task: str = SHORT_ANSWER,
     ) -> list[Answer]:
         """Answer Q questions greedily, question q seeing only its kept tokens: see ``LanguageModel``."""
-        return self.language.answer(kept, questions, dropping)
+        return self.language.answer(kept, questions, dropping, task)
 
     def text_to_vision(self, kept: KeptTokens, questions: Sequence[str]) -> list[Tensor]:
         """Attention of the text after the image to each visual token, for Q questions: Q × [layers, K_q]."""

@@ -16,13 +16,15 @@ from robust_atp.backbones.flops import DecoderShape
 from robust_atp.backbones.language import LanguageModel
 from robust_atp.backbones.loading import BackboneSpec, family_options
 from robust_atp.backbones.pretrained import load_model, load_processor
-from robust_atp.backbones.prompt import Template, chat_prompt
+from robust_atp.backbones.prompt import ImageToken, chat_prompt
 from robust_atp.backbones.seam import Answer, KeptTokens, View, VisionTokens
 from robust_atp.backbones.settings import Settings, matching_clip
 from robust_atp.backbones.staged import NOT_LLAMA, can_drop_inside
+from robust_atp.backbones.tasks import instructions
 from robust_atp.backbones.tiling import Tiling
 from robust_atp.backbones.words import Words
 from robust_atp.errors import unknown
+from robust_atp.tasks import SHORT_ANSWER
 
 _BUDGETS = ("per_tile", "global")
 
@@ -65,14 +67,15 @@ class LlavaNext:
         self.revision = revision
         self.options = family_options(spec, LlavaNextOptions)
         self.processor = load_processor(source, spec)
-        settings = Settings.resolve(source, spec, chat_prompt(self.processor), None)
+        chat = chat_prompt(self.processor)
+        settings = Settings.resolve(source, spec, instructions(chat) if chat else None, None)
         self.model = load_model(LlavaNextForConditionalGeneration, source, spec)
         self.capabilities = self.capabilities_of(source, spec, self.model.config.to_dict())
         self.vision = ClipVision(spec.id, self.model, settings.clip)
-        self.prompt = settings.prompt
-        template = Template(settings.prompt, self.processor.image_token, self.model.config.image_token_id)
+        self.prompts = settings.prompts
+        image = ImageToken(self.processor.image_token, self.model.config.image_token_id)
         end_ids = self.model.generation_config.eos_token_id
-        words = Words(self.processor.tokenizer, template, end_ids, settings.max_new_tokens)
+        words = Words(self.processor.tokenizer, image, end_ids, settings.asking)
         self.language = LanguageModel(self.model.model.language_model, self.model.lm_head, words)
 
     @classmethod
@@ -125,10 +128,14 @@ class LlavaNext:
         return self.vision.joint_space.embed_texts(questions)
 
     def answer(
-        self, kept: KeptTokens, questions: Sequence[str], dropping: Sequence[Dropping] | None = None
+        self,
+        kept: KeptTokens,
+        questions: Sequence[str],
+        dropping: Sequence[Dropping] | None = None,
+        task: str = SHORT_ANSWER,
     ) -> list[Answer]:
         """Answer Q questions greedily, question q seeing only its kept tokens: see ``LanguageModel``."""
-        return self.language.answer(kept, questions, dropping)
+        return self.language.answer(kept, questions, dropping, task)
 
     def text_to_vision(self, kept: KeptTokens, questions: Sequence[str]) -> list[Tensor]:
         """Attention of the text after the image to each visual token, for Q questions: Q × [layers, K_q]."""

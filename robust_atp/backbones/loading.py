@@ -10,7 +10,6 @@ from robust_atp.backbones.packages import check_packages
 from robust_atp.backbones.quiet import without_progress_bars
 from robust_atp.errors import UserError, nearest, unknown
 from robust_atp.registry import Registry
-from robust_atp.tasks import SHORT_ANSWER
 
 if TYPE_CHECKING:
     from robust_atp.backbones.capabilities import Capabilities
@@ -31,9 +30,9 @@ class BackboneSpec:
     - ``quantization``: a ``quantization_config`` as transformers writes it into ``config.json``, passed through.
     - ``clip``: the CLIP model whose text tower and projections match the vision tower; by default the
       checkpoint's own ``clip`` folder, or the published one for LLaVA-1.5.
-    - ``prompt``: a template that holds ``<image>`` and ``{question}``. It and ``max_new_tokens`` default to what
-      the checkpoint brings along in ``robust_atp.json``, then to what the family has for ``task``:
-      its short-answer prompt and 16 tokens, or the same without the request for a word or two and 64.
+    - ``prompt``: a template that holds ``<image>`` and ``{question}``, or one for each task by its name, ``short
+      answer`` or ``caption``. It and ``max_new_tokens`` default to what the checkpoint brings along in
+      ``robust_atp.json``, then to what the family asks with: 16 tokens for a short answer, 64 for a caption.
     - ``options``: what only this family of backbones has, e.g. ``{"preprocessing": "pad"}``; see its class.
 
     Code that comes with a checkpoint is never run (``trust_remote_code`` is off).
@@ -46,10 +45,9 @@ class BackboneSpec:
     device_map: str | Mapping[str, Any] | None = None
     quantization: Mapping[str, Any] | None = None
     clip: str | None = None
-    prompt: str | None = None
+    prompt: str | Mapping[str, str] | None = None
     max_new_tokens: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    task: str = SHORT_ANSWER
 
 
 class Family(Protocol):

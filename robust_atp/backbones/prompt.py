@@ -1,4 +1,4 @@
-"""Prompt templates, and their tokens on both sides of the image."""
+"""Prompts as tokens, on both sides of the image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,22 +6,17 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from robust_atp.backbones.tasks import IMAGE
 from robust_atp.errors import UserError
-
-IMAGE = "<image>"
-
-# What LLaVA-1.5 was tuned with for VQAv2 and GQA, and what evaluations ask other models with too.
-SHORT_ANSWER = "Answer the question using a single word or phrase."
 
 
 @dataclass(frozen=True)
-class Template:
-    """A prompt with ``<image>`` and ``{question}``, and how the tokenizer spells the image's placeholder."""
+class ImageToken:
+    """How a tokenizer spells the image's placeholder."""
 
-    prompt: str
-    image_token: str
-    image_token_id: int
-    image_first: bool = False
+    text: str
+    id: int
+    first: bool = False
     """Whether the image stands before the token that begins a text, as in BLIP-2, whose prompts begin with it."""
 
 
@@ -34,13 +29,10 @@ class PromptTokens:
 
 
 def chat_prompt(processor: Any) -> str | None:
-    """Put an image and a question with a request for a short answer into a processor's chat template.
-
-    None if it has none.
-    """
+    """Put an image and ``{question}`` into a processor's chat template; None if it has none."""
     if not processor.chat_template:
         return None
-    content = [{"type": "image"}, {"type": "text", "text": f"{{question}}\n{SHORT_ANSWER}"}]
+    content = [{"type": "image"}, {"type": "text", "text": "{question}"}]
     chat = [{"role": "user", "content": content}]
     text = processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
     # The tokenizer puts its beginning in front of every text; templates that do so too would double it.
@@ -50,36 +42,23 @@ def chat_prompt(processor: Any) -> str | None:
     return text.replace(processor.image_token, IMAGE)
 
 
-def check_template(template: str) -> str:
-    """Return ``template`` if it holds one image followed by one question, else raise ``UserError``."""
-    image, question = template.find(IMAGE), template.find("{question}")
-    if template.count(IMAGE) != 1 or template.count("{question}") != 1 or question < image:
-        raise UserError(
-            f"prompt must hold {IMAGE} once and {{question}} once, in this order; got {template!r}"
-        )
-    return template
-
-
 def tokenize_prompts(
-    tokenizer: PreTrainedTokenizerBase, template: Template, questions: Sequence[str]
+    tokenizer: PreTrainedTokenizerBase, prompt: str, image: ImageToken, questions: Sequence[str]
 ) -> list[PromptTokens]:
-    """Tokenise each question inside the template, special tokens included, and cut it at the image.
+    """Tokenise each question inside the template ``prompt``, special tokens included, and cut it at the image.
 
     ``UserError`` if a question itself holds the image's placeholder.
     """
     if not questions:
         return []  # tokenizers fail on an empty batch
-    placeholder = "" if template.image_first else template.image_token
-    text = template.prompt.replace(IMAGE, placeholder)
+    text = prompt.replace(IMAGE, "" if image.first else image.text)
     texts = [text.replace("{question}", question) for question in questions]
     prompts = []
     for question, ids in zip(questions, tokenizer(texts)["input_ids"], strict=True):
-        ids = [template.image_token_id, *ids] if template.image_first else ids
-        if ids.count(template.image_token_id) != 1:
-            raise UserError(
-                f"a question must not hold the placeholder {template.image_token}; got {question!r}"
-            )
-        cut = ids.index(template.image_token_id)
+        ids = [image.id, *ids] if image.first else ids
+        if ids.count(image.id) != 1:
+            raise UserError(f"a question must not hold the placeholder {image.text}; got {question!r}")
+        cut = ids.index(image.id)
         prompts.append(PromptTokens(tuple(ids[:cut]), tuple(ids[cut + 1 :])))
     return prompts
 

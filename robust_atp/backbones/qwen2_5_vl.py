@@ -16,17 +16,19 @@ from robust_atp.backbones.geometry import object_patches
 from robust_atp.backbones.language import LanguageModel
 from robust_atp.backbones.loading import BackboneSpec, family_options
 from robust_atp.backbones.pretrained import load_image_processor, load_model, load_tokenizer
-from robust_atp.backbones.prompt import SHORT_ANSWER, Template
+from robust_atp.backbones.prompt import ImageToken
 from robust_atp.backbones.seam import Answer, KeptTokens, Layout, VisionTokens
 from robust_atp.backbones.settings import Settings
 from robust_atp.backbones.staged import NOT_LLAMA, can_drop_inside
+from robust_atp.backbones.tasks import IMAGE, instructions
 from robust_atp.backbones.windowed_vision import IN_WINDOWS, NO_CLS, WindowedVision, windowed_signals
 from robust_atp.backbones.words import Words
 from robust_atp.errors import UserError
+from robust_atp.tasks import SHORT_ANSWER
 
-_PROMPT = (
+_PROMPTS = instructions(
     "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
-    f"<|vision_start|><image><|vision_end|>{{question}}\n{SHORT_ANSWER}<|im_end|>\n<|im_start|>assistant\n"
+    f"<|vision_start|>{IMAGE}<|vision_end|>{{question}}<|im_end|>\n<|im_start|>assistant\n"
 )
 
 _NO_TEXT_TOWER = "its vision tower is no CLIP's, so that there is no space in which to compare"
@@ -72,7 +74,7 @@ class Qwen2_5_VL:
     """
 
     def __init__(self, source: str, spec: BackboneSpec, revision: str) -> None:
-        settings = Settings.resolve(source, spec, _PROMPT, None)
+        settings = Settings.resolve(source, spec, _PROMPTS, None)
         self.name = spec.id
         self.revision = revision
         self.image_processor = load_image_processor(source, spec)
@@ -81,11 +83,11 @@ class Qwen2_5_VL:
         self.capabilities = self.capabilities_of(source, spec, self.model.config.to_dict())
         self.vision = WindowedVision(self.model.model.visual)
         self._size = self._pixel_bounds(family_options(spec, Qwen2_5_VLOptions))
-        image_token = self.model.config.image_token_id
-        self.prompt = settings.prompt
-        template = Template(settings.prompt, self.tokenizer.convert_ids_to_tokens(image_token), image_token)
+        image_id = self.model.config.image_token_id
+        self.prompts = settings.prompts
+        image = ImageToken(self.tokenizer.convert_ids_to_tokens(image_id), image_id)
         end_ids = self.model.generation_config.eos_token_id
-        words = Words(self.tokenizer, template, end_ids, settings.max_new_tokens)
+        words = Words(self.tokenizer, image, end_ids, settings.asking)
         self.language = LanguageModel(self.model.model.language_model, self.model.lm_head, words)
 
     @classmethod
@@ -131,10 +133,14 @@ class Qwen2_5_VL:
         raise UserError(f"backbone '{self.name}' has no text tower: {_NO_TEXT_TOWER}")
 
     def answer(
-        self, kept: KeptTokens, questions: Sequence[str], dropping: Sequence[Dropping] | None = None
+        self,
+        kept: KeptTokens,
+        questions: Sequence[str],
+        dropping: Sequence[Dropping] | None = None,
+        task: str = SHORT_ANSWER,
     ) -> list[Answer]:
         """Answer Q questions greedily, question q seeing only its kept tokens: see ``LanguageModel``."""
-        return self.language.answer(kept, questions, dropping)
+        return self.language.answer(kept, questions, dropping, task)
 
     def text_to_vision(self, kept: KeptTokens, questions: Sequence[str]) -> list[Tensor]:
         """Attention of the text after the image to each visual token, for Q questions: Q × [layers, K_q]."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from robust_atp.backbones.capabilities import Capabilities
+from robust_atp.tasks import SHORT_ANSWER
 
 if TYPE_CHECKING:
     from robust_atp.backbones.dropping import Dropping
@@ -173,7 +174,7 @@ class Backbone(Protocol):
     name: str
     revision: str  # resolved commit or content hash of the weights
     capabilities: Capabilities
-    prompt: str  # the template that questions are put in, with <image> and {question}
+    prompts: Mapping[str, str]  # by task: the template that questions are put in, with <image> and {question}
 
     @property
     def shape(self) -> "PrefillShape":
@@ -186,9 +187,13 @@ class Backbone(Protocol):
         """Unit-length CLIP text embeddings [Q, J] of the matching text tower."""
 
     def answer(
-        self, kept: KeptTokens, questions: Sequence[str], dropping: "Sequence[Dropping] | None" = None
+        self,
+        kept: KeptTokens,
+        questions: Sequence[str],
+        dropping: "Sequence[Dropping] | None" = None,
+        task: str = SHORT_ANSWER,
     ) -> list[Answer]:
-        """Answer Q questions greedily, question q seeing only its kept tokens.
+        """Answer Q questions greedily, question q seeing only its kept tokens, put as ``prompts[task]`` has it.
 
         With ``dropping``, one for each question, more of them leave on the way through the decoder.
         """

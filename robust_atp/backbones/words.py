@@ -1,32 +1,37 @@
 """From questions to the tokens of a prompt, and from generated tokens to answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from robust_atp.backbones.greedy import Continuations
-from robust_atp.backbones.prompt import PromptTokens, Template, first_token_ids, tokenize_prompts
+from robust_atp.backbones.prompt import ImageToken, PromptTokens, first_token_ids, tokenize_prompts
 from robust_atp.backbones.seam import Answer
+from robust_atp.backbones.tasks import Asking
 
 
 class Words:
     """A tokenizer, how questions are put to its model, and when an answer ends."""
 
     def __init__(
-        self, tokenizer: Any, template: Template, end_ids: int | list[int] | None, max_new_tokens: int
+        self,
+        tokenizer: Any,
+        image: ImageToken,
+        end_ids: int | list[int] | None,
+        asking: Mapping[str, Asking],
     ) -> None:
-        """``end_ids`` are those of the model that generates; None: the tokenizer's."""
+        """``asking`` is by task; ``end_ids`` are those of the model that generates; None: the tokenizer's."""
         self.tokenizer = tokenizer
-        self.template = template
-        self.max_new_tokens = max_new_tokens
+        self.image = image
+        self.asking = asking
         self.end_ids = _as_set(tokenizer.eos_token_id if end_ids is None else end_ids)
         self._yes = first_token_ids(tokenizer, "yes")
         self._no = first_token_ids(tokenizer, "no")
 
-    def tokenize(self, questions: Sequence[str]) -> list[PromptTokens]:
+    def tokenize(self, questions: Sequence[str], task: str) -> list[PromptTokens]:
         """Tokens of each question's prompt, on both sides of the image."""
-        return tokenize_prompts(self.tokenizer, self.template, questions)
+        return tokenize_prompts(self.tokenizer, self.asking[task].prompt, self.image, questions)
 
     def read_out(self, result: Continuations, costs: Sequence[float]) -> list[Answer]:
         """Answers of B prompts, each with its prefill cost."""

@@ -15,10 +15,12 @@ from robust_atp.data.json_stream import members
 from robust_atp.data.official import field, identifier, text
 from robust_atp.data.scene_graphs import SceneGraphs
 from robust_atp.data.spool import Spool
+from robust_atp.errors import UserError
 from robust_atp.scoring.gqa import reasoning_steps
 
 Protocol = Literal["official", "llava", "lmms-eval"]
 
+_CHOICES = ("valid", "plausible")
 _COLUMNS = ("id", "imageId", "question", "answer", "isBalanced", "groups", "entailed", "types", "semantic")
 
 
@@ -26,7 +28,10 @@ class GQAConfig(PublishedConfig):
     """Keys of a GQA data set in a study file.
 
     Of a file of all questions, those that are balanced are asked; with ``entailed`` also those that the balanced ones
-    entail, which the official consistency needs. ``scene_graphs`` (val only) give probes their object masks.
+    entail, which the official consistency needs. The study's own accuracy counts these like the others, the official
+    one (tables/official.csv of a report) does not. ``choices`` is the official file of the answers that are valid and
+    plausible for each question, which validity and plausibility need; it is kept with every record, so those grow.
+    ``scene_graphs`` (val only) give probes their object masks.
     ``protocol``: ``official`` compares to the letter; ``llava`` lower-cases and drops a final period first, as LLaVA
     does before it hands answers in; ``lmms-eval`` ignores case and punctuation.
 
@@ -40,6 +45,7 @@ class GQAConfig(PublishedConfig):
 
     questions: DataFile | None = None
     images_folder: DataFolder | None = None
+    choices: DataFile | None = None
     scene_graphs: DataFile | None = None
     subset: str = "testdev_balanced"
     entailed: bool = False
@@ -65,7 +71,7 @@ class GQAConfig(PublishedConfig):
             what, version = str(self.questions), ""
         return ImageQuestions(
             self,
-            gqa_examples(found, what, entailed=self.entailed),
+            gqa_examples(found, what, entailed=self.entailed, choices=self.choices),
             read_image,
             what=what,
             read_mask=mask_reader(self.scene_graphs),
@@ -94,16 +100,19 @@ def gqa_examples(
     what: str,
     *,
     entailed: bool = False,
+    choices: Path | None = None,
     group: Mapping[str, str] | None = None,
 ) -> Iterator[Example]:
     """Balanced questions, and with ``entailed`` those that they entail; ``group`` is added to each one's own."""
     questions = Spool(found).require_unique(f"question ids in {what}")
     wanted = Spool(_entailments(questions, what)) if entailed else None
+    allowed = Spool(members(choices)).require_unique(f"question ids in {choices}") if choices else None
     for name in questions:
         (record,) = questions.get(name)
         where = f"{what}, question {name}"
         if field(record, "isBalanced", where) or (wanted is not None and name in wanted):
-            yield _example(name, record, where, group or {})
+            among = _choices(allowed, name, str(choices)) if allowed and record["isBalanced"] else {}
+            yield _example(name, record, where, {**among, **(group or {})})
 
 
 def _entailments(questions: Spool, what: str) -> Iterator[tuple[str, bool]]:
@@ -138,6 +147,14 @@ def _example(name: str, record: Any, where: str, group: Mapping[str, str]) -> Ex
         group={key: value for key, value in own.items() if value} | dict(group),
         original=json.dumps(record, ensure_ascii=False),
     )
+
+
+def _choices(allowed: Spool, name: str, what: str) -> dict[str, str]:
+    """Valid and plausible answers to a question, each a JSON list."""
+    found = allowed.get(name)
+    if not found:
+        raise UserError(f"{what}: has no choices for question {name}")
+    return {kind: json.dumps(field(found[0], kind, f"{what}, question {name}")) for kind in _CHOICES}
 
 
 def _ids(entailed: Any) -> list[str]:

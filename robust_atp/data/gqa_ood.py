@@ -13,7 +13,8 @@ from robust_atp.data.json_stream import members
 class GQAOODConfig(PublishedConfig):
     """Keys in a study file: the official files ``head`` and ``tail``, and GQA's folder of images.
 
-    Questions carry ``frequency``, head or tail, in their group. Other keys are GQA's.
+    The official file of all questions is these two put together, and is not read. Questions carry ``frequency``, head
+    or tail, in their group. Other keys are GQA's.
     """
 
     SOURCES: ClassVar[Mapping[str, tuple[str, ...]]] = {"official files": ("head", "tail", "images_folder")}

@@ -82,7 +82,7 @@ class Method:
 
     def check(self, backbone: Capabilities) -> None:
         """Raise ``UserError`` if a backbone lacks a signal, the text tower or the kind of decoder that this needs."""
-        who = f"pruner '{self.name}' on backbone '{backbone.name}'"
+        who = f"pruner '{self.name}' on backbone {backbone.title}"
         if self.needs_text and not backbone.has_text_tower:
             reason = backbone.why_without("joint_patches")
             raise UserError(f"{who} compares patches with the question and needs a CLIP text tower: {reason}")

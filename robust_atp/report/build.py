@@ -13,7 +13,7 @@ from robust_atp.report.analysis import Analysis, analyse
 from robust_atp.report.citation import cff
 from robust_atp.report.crate import CRATE, ro_crate
 from robust_atp.report.facts import environment, finished, limitations, records_digest, scale
-from robust_atp.report.figures.style import png, svg
+from robust_atp.report.figures.style import png, svg, webp
 from robust_atp.report.illustrations import Illustration, illustrations
 from robust_atp.report.latex import latex_table
 from robust_atp.report.manifest import MANIFEST, hashes, manifest
@@ -50,7 +50,7 @@ def build_report(results: "Results", out: Path, command: str = "robust-atp repor
     folder, analysis, about = _Folder(out), analyse(results), _about(results)
     for name, table in analysis.tables().items():
         folder.write(f"tables/{name}.csv", table.to_csv(index=False, float_format="%.10g"))
-    shown, missing = _draw(results, analysis, folder)
+    shown, missing = _draw(results, analysis, folder, about["result_id"])
     found = verdicts(analysis)
     page = render(
         study=results.study.name,
@@ -99,23 +99,26 @@ def _gaps(results: "Results") -> list[str]:
     ]
 
 
-def _draw(results: "Results", analysis: Analysis, folder: _Folder) -> tuple[list[Shown], dict[str, str]]:
+def _draw(
+    results: "Results", analysis: Analysis, folder: _Folder, result: str
+) -> tuple[list[Shown], dict[str, str]]:
     """Write every figure as SVG and PNG; say of the pictures if they cannot be had."""
-    shown, missing = [_write(figure, folder) for figure in illustrations(analysis)], {}
+    shown, missing = [_write(figure, folder, result) for figure in illustrations(analysis)], {}
     try:
-        shown += [_write(figure, folder) for figure in overlays(results, analysis)]
+        shown += [_write(figure, folder, result) for figure in overlays(results, analysis)]
     except UserError as error:
         missing["overlays"] = f"Kept-token overlays need the pictures of the study: {error}"
     return shown, missing
 
 
-def _write(illustration: Illustration, folder: _Folder) -> Shown:
-    vector = svg(illustration.figure)
+def _write(illustration: Illustration, folder: _Folder, result: str) -> Shown:
+    footer = f"{illustration.basis} · {result}"
+    vector = svg(illustration.figure, footer)
     illustration.figure.set_layout_engine("none")  # laid out once, drawn twice
-    pixels = png(illustration.figure)
+    pixels = png(illustration.figure, footer)
     folder.write(f"figures/{illustration.name}.svg", vector)
     folder.write(f"figures/{illustration.name}.png", pixels)
-    return show(illustration, vector, pixels)
+    return show(illustration, webp(illustration.figure, footer) if illustration.photographs else vector)
 
 
 def _empty_probes(analysis: Analysis) -> dict[str, str]:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from robust_atp.image_sums import LEVEL, ImageSums, per_dataset
 from robust_atp.query import ANSWERS, ARM, CONDITION, POPULATION, Records, listed, query
-from robust_atp.stats import holm, maxt
+from robust_atp.stats import holm, maxt, simultaneous_quantile
 
 _QUESTION = (*POPULATION, "image_id", "question_id")
 
@@ -17,9 +17,10 @@ def excess_drop(records: Records) -> pd.DataFrame:
 
     0 means that pruning costs nothing extra under corruption; 0.05 means five more points lost. All four
     answers to a question must exist for it to count. Intervals are clustered t intervals over images, per
-    cell; ``p_adjusted`` is step-down maxT over all cells of an arm, by sign flips of whole images.
+    cell; ``sim_lo`` and ``sim_hi`` are a sup-t band that covers all severities of a corruption at once;
+    ``p_adjusted`` is step-down maxT over all cells of an arm, by sign flips of whole images.
     """
-    return per_dataset(differences(records), (*POPULATION, *ARM, *CONDITION), _with_maxt)
+    return per_dataset(differences(records), (*POPULATION, *ARM, *CONDITION), _by_cell)
 
 
 def mean_excess_drop(records: Records) -> pd.DataFrame:
@@ -96,13 +97,18 @@ def _less_retained(mean: np.ndarray, whole: tuple[pd.Index, ...], arm: tuple[pd.
 
 
 def _share(mean: np.ndarray, clean: pd.Index, corrupted: pd.Index) -> np.ndarray:
-    """Mean over corrupted cells of the share of clean accuracy that is left."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return (mean[..., corrupted] / mean[..., clean]).mean(axis=-1)
+    """Mean over corrupted cells of the share of clean accuracy that is left; nan where nothing was right."""
+    whole = mean[..., clean]
+    return (mean[..., corrupted] / np.where(whole > 0, whole, np.nan)).mean(axis=-1)
 
 
-def _with_maxt(sums: ImageSums) -> pd.DataFrame:
-    table = sums.t_table().assign(p_adjusted=np.nan)
+def _by_cell(sums: ImageSums) -> pd.DataFrame:
+    table = sums.t_table().assign(sim_lo=np.nan, sim_hi=np.nan, p_adjusted=np.nan)
+    draws = sums.means().draws  # [B, C]
     for _, cells in table.groupby([*POPULATION, *ARM]):
         table.loc[cells.index, "p_adjusted"] = maxt(sums.num[:, cells.index])
+        for _, curve in cells.groupby("intervention"):
+            q = simultaneous_quantile(draws[:, curve.index], int(curve["images"].min()))
+            table.loc[curve.index, "sim_lo"] = curve["value"] - q * curve["se"]
+            table.loc[curve.index, "sim_hi"] = curve["value"] + q * curve["se"]
     return table

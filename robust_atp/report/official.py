@@ -1,14 +1,21 @@
 """What the official programs of the data sets would print, cell by cell."""
 
 import json
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
 import pandas as pd
 
 from robust_atp.query import ARM, CONDITION, Records, listed, query
-from robust_atp.scoring import caption_scores, gqa_scores, pope_splits, vqa_accuracy
+from robust_atp.scoring import (
+    as_llava_hands_in,
+    caption_scores,
+    gqa_ood_scores,
+    gqa_scores,
+    pope_splits,
+    vqa_accuracy,
+)
 
 # One table for each split of a data set.
 Splits: TypeAlias = Mapping[str, pd.DataFrame]
@@ -23,7 +30,8 @@ def official(records: Records) -> pd.DataFrame:
     """Scores in the units of each official program, one row per cell and quantity; means over noise seeds.
 
     - VQAv2, percent: ``overall`` and per answer type; ``always-normalise`` is what lmms-eval would say.
-    - GQA, percent: accuracy, binary, open, consistency and distribution (``gqa_scores``), as far as they are defined.
+    - GQA, percent: accuracy, binary, open, consistency, validity, plausibility and distribution (``gqa_scores``), as
+      far as they are defined; GQA-OOD also acc-head, acc-tail and delta (``gqa_ood_scores``).
     - POPE, shares: accuracy, precision, recall, f1, yes_ratio and what the object's name alone is worth
       (``pope_splits``); the split ``unique`` holds the pairs that occur in any split, once.
     - Captions: cider (weighted as the score is), bleu1 to bleu4, rouge_l (``caption_scores``).
@@ -54,7 +62,7 @@ def _answers(records: Records, condition: Mapping[Hashable, Any]) -> pd.DataFram
         records,
         f"""
         SELECT {listed(ARM)}, split, image_id, question_id, question, answer_type, "group", prediction, answer,
-               answers, score
+               answers, metric, score
         FROM records WHERE {conditions} ORDER BY split, image_id, question_id
         """,
     )
@@ -81,20 +89,50 @@ def _always_normalised(prediction: str, answers: tuple[str, ...]) -> float:
 
 def _gqa(splits: Splits) -> Figures:
     for split, rows in splits.items():
-        # Under a protocol that is not to the letter, what it takes for right counts as the answer itself.
-        said = rows["prediction"].where(rows["score"] < 1, rows["answer"])
-        predictions = [
-            {"questionId": name, "prediction": text}
-            for name, text in zip(rows["question_id"], said, strict=True)
-        ]
-        questions = {row["question_id"]: _gqa_record(row) for row in rows.to_dict("records")}
-        for quantity, value in gqa_scores(questions, predictions).items():
+        groups = {
+            name: json.loads(group) for name, group in zip(rows["question_id"], rows["group"], strict=True)
+        }
+        questions = {
+            row["question_id"]: _gqa_record(row, groups[row["question_id"]])
+            for row in rows.to_dict("records")
+        }
+        predictions = _gqa_predictions(rows)
+        for quantity, value in gqa_scores(questions, predictions, _gqa_choices(groups)).items():
             if not isinstance(value, dict):
                 yield split, quantity, value, len(rows)
+        yield from _gqa_ood(split, groups, questions, predictions)
 
 
-def _gqa_record(row: Mapping[Hashable, Any]) -> dict[str, Any]:
-    group = json.loads(row["group"])
+def _gqa_ood(
+    split: str,
+    groups: Mapping[str, Mapping[str, str]],
+    questions: Mapping[str, dict[str, Any]],
+    predictions: Sequence[dict[str, str]],
+) -> Figures:
+    """Accuracy in the head and in the tail, for questions that say which they belong to."""
+    head, tail = (
+        {name: record for name, record in questions.items() if groups[name].get("frequency") == part}
+        for part in ("head", "tail")
+    )
+    if head or tail:
+        scores = gqa_ood_scores(head, tail, predictions)
+        yield split, "acc-head", scores["head"], len(head)
+        yield split, "acc-tail", scores["tail"], len(tail)
+        yield split, "delta", scores["delta"], len(head) + len(tail)
+
+
+def _gqa_predictions(rows: pd.DataFrame) -> list[dict[str, str]]:
+    """Answers as they would be handed in under the protocol of the score."""
+    (metric,) = rows["metric"].unique()
+    said = rows["prediction"].map(as_llava_hands_in) if metric == "gqa:llava" else rows["prediction"]
+    # Under a protocol that is not to the letter, what it takes for right counts as the answer itself.
+    said = said.where(rows["score"] < 1, rows["answer"])
+    return [
+        {"questionId": name, "prediction": text} for name, text in zip(rows["question_id"], said, strict=True)
+    ]
+
+
+def _gqa_record(row: Mapping[Hashable, Any], group: Mapping[str, str]) -> dict[str, Any]:
     return {
         "question": row["question"],
         "answer": row["answer"],
@@ -104,6 +142,16 @@ def _gqa_record(row: Mapping[Hashable, Any]) -> dict[str, Any]:
         "groups": {"global": group.get("global")},
         "semantic": [],
     }
+
+
+def _gqa_choices(groups: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, list[str]]] | None:
+    """The valid and plausible answers that balanced questions carry, if the study had a file of them."""
+    found = {
+        name: {kind: json.loads(group[kind]) for kind in ("valid", "plausible")}
+        for name, group in groups.items()
+        if "valid" in group
+    }
+    return found or None
 
 
 def _pope(splits: Splits) -> Figures:

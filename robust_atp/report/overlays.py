@@ -12,7 +12,8 @@ from robust_atp.errors import UserError, unknown
 from robust_atp.query import query
 from robust_atp.report.analysis import Analysis
 from robust_atp.report.figures.overlay import overlay
-from robust_atp.report.illustrations import Illustration, budgets
+from robust_atp.report.illustrations.illustration import Illustration
+from robust_atp.report.illustrations.subject import budgets, slug
 from robust_atp.report.order import by_family, readable
 from robust_atp.report.pictures import Picture, pictures
 
@@ -42,17 +43,19 @@ def overlays(results: "Results", analysis: Analysis) -> Iterator[Illustration]:
                     conditions=conditions, study_seed=results.study.seed,
                 )  # fmt: skip
                 yield Illustration(
-                    f"overlay_{backbone}_{dataset.name}_{number}",
-                    "overlays",
-                    f"What is kept: {backbone}, image {image_id}",
-                    "Patches whose tokens are dropped are veiled, objects outlined; above each tile the answer, "
-                    "below it κ with the set kept on the clean image. The images were drawn by the hash of their "
-                    "ids, not by what was answered about them"
+                    kind="overlay",
+                    name=f"overlay_{slug(backbone, dataset.name, str(number))}",
+                    section="overlays",
+                    title=f"What is kept: {backbone}, image {image_id}",
+                    caption="Patches whose tokens are dropped are veiled, objects outlined; above each tile the "
+                    "answer, below it κ with the set kept on the clean image. The images were drawn by the hash of "
+                    "their ids, not by what was answered about them"
                     + "".join(
                         f"; {readable(name)} is where the methods lose most extra" for name, _ in corruption
                     )
                     + ".",
-                    overlay({condition: _at(picture, keep) for condition, picture in shown.items()}),
+                    basis="one question on one image; an example, not an estimate",
+                    figure=overlay({condition: _at(picture, keep) for condition, picture in shown.items()}),
                     photographs=True,
                 )
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from robust_atp.report.arms import Population
 from robust_atp.report.claims.page import judged, unjudged
 from robust_atp.report.figures.style import points
-from robust_atp.report.illustrations import Illustration
+from robust_atp.report.illustrations.illustration import Illustration
 from robust_atp.report.verdict import Verdict, in_words
 
 # A longer table is left to its CSV file: a page of ten thousand rows is no page.
@@ -23,9 +23,11 @@ _ROWS_SHOWN = 400
 class Shown:
     """An illustration as the page embeds it."""
 
+    kind: str
     section: str
     title: str
     caption: str
+    basis: str
     source: str  # data: URI
     width: int  # CSS pixels
 
@@ -63,9 +65,9 @@ def render(
         "words": _words,
         "unbroken": _unbroken,
     }
-    sections: dict[str, list[Shown]] = {}
+    sections: dict[str, dict[str, list[Shown]]] = {}
     for figure in figures:
-        sections.setdefault(figure.section, []).append(figure)
+        sections.setdefault(figure.section, {}).setdefault(figure.kind, []).append(figure)
     populations: dict[Population, list[Verdict]] = {}
     for verdict in verdicts:
         populations.setdefault(verdict.population, []).append(verdict)
@@ -88,12 +90,18 @@ def render(
     )
 
 
-def show(illustration: Illustration, svg: bytes, png: bytes) -> Shown:
-    """Embed vectors where the figure has only lines and text, pixels where it holds photographs."""
-    kind, content = ("png", png) if illustration.photographs else ("svg+xml", svg)
-    source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-    width = round(96 * illustration.figure.get_figwidth())
-    return Shown(illustration.section, illustration.title, illustration.caption, source, width)
+def show(illustration: Illustration, drawing: bytes) -> Shown:
+    """Embed ``drawing``: vectors where the figure has only lines and text, WebP where it holds photographs."""
+    kind = "webp" if illustration.photographs else "svg+xml"
+    return Shown(
+        kind=illustration.kind,
+        section=illustration.section,
+        title=illustration.title,
+        caption=illustration.caption,
+        basis=illustration.basis,
+        source=f"data:image/{kind};base64,{base64.b64encode(drawing).decode()}",
+        width=round(96 * illustration.figure.get_figwidth()),
+    )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from robust_atp.errors import unknown
 from robust_atp.scoring.captions import caption_score, caption_scores, document_frequencies
 from robust_atp.scoring.cider import DocumentFrequencies
 from robust_atp.scoring.gqa import (
+    as_llava_hands_in,
     gqa_correct,
     gqa_correct_as_llava,
     gqa_correct_as_lmms_eval,
@@ -21,6 +22,7 @@ from robust_atp.scoring.vqa import exact_match, normalize_vqa, vqa_accuracy
 __all__ = [
     "METRICS",
     "DocumentFrequencies",
+    "as_llava_hands_in",
     "caption_scores",
     "document_frequencies",
     "gqa_correct",

@@ -85,9 +85,14 @@ def gqa_correct(prediction: str, answers: Sequence[str]) -> float:
     return float(prediction == answers[0])
 
 
+def as_llava_hands_in(prediction: str) -> str:
+    """What LLaVA makes of an answer before it is handed in: lower case, no final period."""
+    return prediction.rstrip(".").lower()
+
+
 def gqa_correct_as_llava(prediction: str, answers: Sequence[str]) -> float:
-    """The official rule after what LLaVA does to an answer before it is handed in: lower case, no final period."""
-    return gqa_correct(prediction.rstrip(".").lower(), answers)
+    """The official rule for answers as LLaVA hands them in."""
+    return gqa_correct(as_llava_hands_in(prediction), answers)
 
 
 def gqa_correct_as_lmms_eval(prediction: str, answers: Sequence[str]) -> float:

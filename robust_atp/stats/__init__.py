@@ -1,6 +1,7 @@
 """Estimates with intervals and tests, paired by question and clustered by image."""
 
 from robust_atp.stats.auc import clustered_auc, clustered_auc_difference
+from robust_atp.stats.bands import simultaneous_quantile
 from robust_atp.stats.bootstrap import Replicates, cell_means, sum_by_image
 from robust_atp.stats.cluster import clustered_difference, obuchowski, t_pvalue
 from robust_atp.stats.logit import logit_cluster
@@ -28,6 +29,7 @@ __all__ = [
     "noninferiority_questions",
     "obuchowski",
     "paired_error",
+    "simultaneous_quantile",
     "sum_by_image",
     "t_pvalue",
     "tango",

@@ -36,11 +36,12 @@ class Replicates:
         """Apply a metric that lets leading axes through to the values and to each replicate.
 
         Linear contrasts (``lambda cells: cells @ weights``), differences in differences and ratios alike.
-        ``n`` becomes the smallest count among the values that went in.
+        ``n`` becomes the smallest count among the values that went in, 0 if there was none.
         """
         value = np.asarray(function(self.value))
+        smallest = self.n.min() if self.n.size else 0
         return Replicates(
-            value, np.asarray(function(self.draws)), np.full(value.shape, self.n.min()), self.images
+            value, np.asarray(function(self.draws)), np.full(value.shape, smallest), self.images
         )
 
     def standard_errors(self) -> np.ndarray:

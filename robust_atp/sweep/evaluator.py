@@ -20,26 +20,23 @@ log = logging.getLogger(__name__)
 class Evaluator:
     """Runs units one after the other; the same code in every executor.
 
-    Keeps the worker of one backbone and task, since a plan goes through its backbones one by one, and through the data
-    sets of each.
+    Keeps the worker of one backbone, since a plan goes through its backbones one by one.
     """
 
     def __init__(self, study: Study, store: Store) -> None:
         self._study = study
         self._store = store
-        self._holds = ("", "")
+        self._holds = ""
         self._worker: Worker | None = None
 
     def warm_up(self, unit: Unit) -> None:
         """Load the backbone of a unit. What goes wrong here goes wrong for all units and is not caught."""
-        config = next(c for c in self._study.data if (c.name, c.split) == (unit.dataset, unit.split))
-        wanted = unit.backbone, config.task
-        if self._worker is None or self._holds != wanted:
+        if self._worker is None or self._holds != unit.backbone:
             self._worker = None  # frees the memory of the previous backbone before the next one is loaded
             backbone = next(b for b in self._study.backbones if b.name == unit.backbone)
             with threads(self._study.threads):
-                self._worker = Worker(self._study, backbone, config.task)
-            self._holds = wanted
+                self._worker = Worker(self._study, backbone)
+            self._holds = unit.backbone
 
     def run(self, unit: Unit) -> Outcome:
         """Evaluate and publish a unit. An exception in it becomes an outcome, for the others to go on."""

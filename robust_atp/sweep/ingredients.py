@@ -1,6 +1,5 @@
 """What the sweep needs of the world: data sets, revisions of weights, versions of corruptions, backbones."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from robust_atp.backbones.checkpoint import Checkpoint, Unreachable, find_checkpoint
@@ -11,7 +10,6 @@ from robust_atp.pruning.trained import weights_hash
 from robust_atp.sweep.plan import Plan, interventions, plan
 from robust_atp.sweep.refusals import refuse_impossible_arms
 from robust_atp.sweep.study import BackboneConfig, Study
-from robust_atp.tasks import SHORT_ANSWER
 
 if TYPE_CHECKING:
     from robust_atp.backbones.seam import Backbone
@@ -83,11 +81,11 @@ def pruner_weights(study: Study, backbone: BackboneConfig) -> dict[str, str]:
     return found
 
 
-def load(backbone: BackboneConfig, task: str = SHORT_ANSWER) -> "Backbone":
-    """Load a backbone of a study for a task, weights and all."""
+def load(backbone: BackboneConfig) -> "Backbone":
+    """Load a backbone of a study, weights and all."""
     from robust_atp.backbones import load_backbone
 
-    return load_backbone(replace(_spec(backbone), task=task))
+    return load_backbone(_spec(backbone))
 
 
 def _spec(backbone: BackboneConfig) -> BackboneSpec:

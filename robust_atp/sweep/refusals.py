@@ -1,6 +1,7 @@
 """Arms that cannot run are refused before anything does."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from robust_atp.backbones.capabilities import Capabilities
 from robust_atp.errors import UserError
@@ -17,7 +18,9 @@ def refuse_impossible_arms(study: Study, backbones: Mapping[str, Capabilities]) 
     wanted = {(arm.pruner, str(arm.options)): arm for arm in arms(study)}.values()
     methods = [(method_of(arm, study), arm.options.get("weights", "")) for arm in wanted]
     reasons = [
-        refusal(method, offered, weights) for offered in backbones.values() for method, weights in methods
+        refusal(method, replace(offered, called=name), weights)
+        for name, offered in backbones.items()
+        for method, weights in methods
     ]
     refused = [reason for reason in reasons if reason is not None]
     if refused:

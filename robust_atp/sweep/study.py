@@ -19,10 +19,12 @@ from pydantic import (
 
 from corruptions import names as corruption_names
 from corruptions.registry import SUBSETS, find
+from robust_atp.backbones.tasks import check_prompt
 from robust_atp.data import DatasetConfig
 from robust_atp.errors import UserError, unknown
 from robust_atp.probes.controls import CONTROLS
 from robust_atp.registry import Registry
+from robust_atp.tasks import SHORT_ANSWER, TASKS
 
 # "registered" is no group: what it stands for differs from one process to another.
 _GROUPS = tuple(subset for subset in SUBSETS if subset != "registered")
@@ -48,7 +50,8 @@ class BackboneConfig(_Closed):
     quantization: dict[str, Any] | None = None
     """A ``quantization_config`` as transformers writes it into ``config.json``, passed through."""
     clip: str | None = None
-    prompt: str | None = None
+    prompt: str | dict[str, str] | None = None
+    """How to ask, instead of the family's own way: a template, or one by task (``short answer``, ``caption``)."""
     max_new_tokens: int | None = Field(default=None, ge=1)
     options: dict[str, Any] = Field(default_factory=dict)
     """What only this family of backbones has, e.g. ``{preprocessing: pad}`` for LLaVA-1.5."""
@@ -60,6 +63,17 @@ class BackboneConfig(_Closed):
         if isinstance(value, dict) and isinstance(value.get("id"), str):
             value = {"name": Path(value["id"]).name, **value}
         return value
+
+    @field_validator("prompt")
+    @classmethod
+    def _asks(cls, prompt: str | dict[str, str] | None) -> str | dict[str, str] | None:
+        by_task = {SHORT_ANSWER: prompt} if isinstance(prompt, str) else prompt or {}
+        with _as_value_error():
+            for task, template in by_task.items():
+                if task not in TASKS:
+                    raise unknown("task", task, TASKS)
+                check_prompt(template, task)
+        return prompt
 
     @field_validator("device_map")
     @classmethod

@@ -25,7 +25,6 @@ from robust_atp.sweep.methods import method_of
 from robust_atp.sweep.plan import Arm, Unit, arms
 from robust_atp.sweep.rows import ArmResult, Encoded, Shard, table
 from robust_atp.sweep.study import BackboneConfig, Study
-from robust_atp.tasks import SHORT_ANSWER
 
 
 @dataclass(frozen=True)
@@ -42,11 +41,11 @@ class Pruned:
 class Worker:
     """Holds one backbone and the data sets of a study: the only place where models meet images."""
 
-    def __init__(self, study: Study, backbone: BackboneConfig, task: str = SHORT_ANSWER) -> None:
-        """Load the backbone for a task. ``UserError`` if an arm needs what it does not provide or cannot compute."""
+    def __init__(self, study: Study, backbone: BackboneConfig) -> None:
+        """Load the backbone. ``UserError`` if an arm needs what it does not provide or cannot compute."""
         self._study = study
         self._name = backbone.name
-        self._backbone = load(backbone, task)
+        self._backbone = load(backbone)
         self._arms = [(arm, method_of(arm, study).on(self._backbone)) for arm in arms(study)]
         self._signals = frozenset[str]().union(*(method.needs for _, method in self._arms))
         self._needs_text = any(method.needs_text for _, method in self._arms)
@@ -62,26 +61,29 @@ class Worker:
 
         The rows depend on unit and study alone, so any worker gives the same ones.
         """
-        dataset = self._dataset(unit.dataset, unit.split)
+        dataset, task = self._dataset(unit.dataset, unit.split), self._task(unit)
         shard = self._asked(unit, self._shard(unit.dataset, unit.split, unit.images))
         start = perf_counter()
         images = [self._intervene(unit, *pair) for pair in zip(unit.images, shard.images, strict=True)]
         seconds_corrupt = perf_counter() - start
         whole = self._encode(images, None)
         pruned = [self._prune(unit, shard, images, whole, *arm) for arm in self._arms]
-        results = self._answer(pruned, shard)
+        results = self._answer(pruned, shard, task)
         return table(
             study=self._study.name,
             unit=unit,
             metric=dataset.metric,
             score=self._score(unit.dataset, unit.split),
-            prompt=self._backbone.prompt,
+            prompt=self._backbone.prompts[task],
             shard=shard,
             pixels=images,
             tokens=whole.tokens,
             results=results,
             seconds_corrupt=seconds_corrupt,
         )
+
+    def _task(self, unit: Unit) -> str:
+        return self._datasets[unit.dataset, unit.split].task
 
     def _rehearse(self) -> None:
         """Compute every signal and budget once: a CLIP model that does not load is no fault of the first unit."""
@@ -194,7 +196,7 @@ class Worker:
         keep_of = {total: nominal_keep(method, arm.keep, budget, total, shape) for total in set(totals)}
         return [keep_of[total] for total in totals]
 
-    def _answer(self, pruned: Sequence[Pruned], shard: Shard) -> list[ArmResult]:
+    def _answer(self, pruned: Sequence[Pruned], shard: Shard, task: str) -> list[ArmResult]:
         """Answer all questions for all arms: those that drop inside the decoder together, the others alone.
 
         The former share the first layers. The latter could fill one batch too, but an arm's time would then
@@ -205,11 +207,11 @@ class Worker:
             batches.setdefault(None if _enters_whole(p) else number, []).append(p)
         results: dict[int, ArmResult] = {}
         for together in batches.values():
-            for p, result in zip(together, self._answer_together(together, shard), strict=True):
+            for p, result in zip(together, self._answer_together(together, shard, task), strict=True):
                 results[id(p)] = result
         return [results[id(p)] for p in pruned]
 
-    def _answer_together(self, together: Sequence[Pruned], shard: Shard) -> list[ArmResult]:
+    def _answer_together(self, together: Sequence[Pruned], shard: Shard, task: str) -> list[ArmResult]:
         # Several arms keep every token on the way in. The backbone tells equal prompts by their tensors being the
         # same objects, so all take those of the first.
         kept, count = together[0].kept, len(shard.examples)
@@ -222,6 +224,7 @@ class Worker:
             KeptTokens(features, indices, totals, kept.position_policy, off_grid, layouts, thinned),
             questions,
             ways or None,
+            task,
         )
         seconds = (perf_counter() - start) / len(answers)
         return [

@@ -4,7 +4,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from robust_atp.backbones.prompt import Template, first_token_ids, tokenize_prompts
+from robust_atp.backbones.prompt import ImageToken, first_token_ids, tokenize_prompts
 
 
 def bpe(words):
@@ -44,7 +44,7 @@ def test_margin_is_nan_where_the_vocabulary_lacks_the_words(tiny_backbone, monke
 
 def test_the_image_cuts_a_prompt_in_two(tiny_backbone):
     tokenizer = tiny_backbone.processor.tokenizer
-    template = Template("USER: <image>\n{question} ASSISTANT:", "<image>", 4)
-    (prompt,) = tokenize_prompts(tokenizer, template, ["how many"])
+    image = ImageToken("<image>", 4)
+    (prompt,) = tokenize_prompts(tokenizer, "USER: <image>\n{question} ASSISTANT:", image, ["how many"])
     assert tokenizer.convert_ids_to_tokens(prompt.before) == ["<s>", "USER", ":"]
     assert tokenizer.convert_ids_to_tokens(prompt.after) == ["how", "many", "ASSISTANT", ":"]

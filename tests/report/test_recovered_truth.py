@@ -124,3 +124,12 @@ def test_no_records_give_empty_tables_with_their_columns(records):
 def test_cost_counts_tokens_of_each_arm(analysis: Analysis):
     tokens = analysis.cost.set_index(["backbone", "pruner"])["tokens_llm"]
     assert {pruner: tokens["phantom", pruner] for pruner, _ in ARMS} == {"none": 196, "random": 49, "atp": 49}
+
+
+def test_simultaneous_bands_hold_the_pointwise_intervals(analysis: Analysis):
+    table = analysis.excess_drop
+    spread = table[table["se"] > 0]
+    assert len(spread)
+    assert (spread["sim_lo"] <= spread["lo"]).all()
+    assert (spread["hi"] <= spread["sim_hi"]).all()
+    assert (spread["sim_hi"] > spread["hi"]).any()

@@ -87,7 +87,8 @@ def test_the_same_study_gives_the_same_units_in_the_same_order(study_with: Study
     "setting",
     [
         "seed=1", "name=other", "position_policy=original", "threads=2", "backbones[0].dtype=bfloat16",
-        "grid.keep=[0.5]", "grid.pruner=[cls-attention]", "grid.pruner[1].alpha=0.75", "backbones[0].prompt=x",
+        "grid.keep=[0.5]", "grid.pruner=[cls-attention]", "grid.pruner[1].alpha=0.75",
+        "backbones[0].prompt=<image>{question}",
     ],
 )  # fmt: skip
 def test_whatever_decides_the_records_changes_every_key(study_with: StudyWith, setting: str) -> None:

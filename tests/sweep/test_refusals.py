@@ -27,9 +27,9 @@ def without_clip(tiny_llava_folder: Path, tmp_path: Path) -> Path:
 def test_an_arm_that_a_backbone_cannot_do_is_refused_without_weights(
     study_with: Callable[..., Study], without_clip: Path
 ) -> None:
-    study = study_with(f"backbones=[{without_clip}]", "grid.pruner=[atp]", *SHORT)
+    study = study_with(f"backbones=[{{id: {without_clip}, name: mine}}]", "grid.pruner=[atp]", *SHORT)
     with pytest.raises(
-        UserError, match=r"^pruner 'atp' on backbone '.*' compares patches with the question.*clip"
+        UserError, match=rf"^pruner 'atp' on backbone 'mine' \({without_clip}\) compares patches .*clip"
     ):
         plan_study(study)
     assert plan_study(study_with(f"backbones=[{without_clip}]", "grid.pruner=[cls-attention]", *SHORT)).units

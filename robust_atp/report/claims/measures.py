@@ -147,11 +147,14 @@ def _clustered(sums: pd.DataFrame) -> pd.DataFrame:
 
 
 def _retained(sums: ImageSums) -> pd.DataFrame:
-    """Each arm's accuracy over that of the unpruned model of its population."""
+    """Each arm's accuracy over that of the unpruned model of its population; nan where that is 0."""
     means, (arms, whole) = sums.means(), _against_unpruned(sums.cells)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = means.map(lambda mean: mean[..., arms] / mean[..., whole])
-    return _bootstrapped(sums, arms, ratio)
+
+    def ratio(mean: np.ndarray) -> np.ndarray:
+        reference = mean[..., whole]
+        return mean[..., arms] / np.where(reference > 0, reference, np.nan)
+
+    return _bootstrapped(sums, arms, means.map(ratio))
 
 
 def _gap_added(sums: ImageSums) -> pd.DataFrame:

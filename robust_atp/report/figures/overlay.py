@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from robust_atp.report.arms import Arm, arms_of, rows_of
-from robust_atp.report.figures.style import GREY, INK, journal_style
+from robust_atp.report.figures.style import GREY, INK, journal_style, plain
 from robust_atp.report.order import readable
 from robust_atp.report.pictures import Picture
 from robust_atp.stability import kappa_masks
@@ -38,7 +38,7 @@ def overlay(pictures: Mapping[tuple[str, int], Picture]) -> Figure:
         asked, answer = first["question"].iloc[0], first["answer"].iloc[0]
         title = textwrap.shorten(f"{asked}   ({answer})", 22 * len(blocks[0]), placeholder="…")
         left, top = 0.32 / figure.get_figwidth(), 1 - 0.08 / figure.get_figheight()
-        figure.suptitle(_plain(title), x=left, y=top, ha="left", va="top", fontsize=9)
+        figure.suptitle(plain(title), x=left, y=top, ha="left", va="top", fontsize=9)
     return figure
 
 
@@ -91,7 +91,7 @@ def _tile(tile: Axes, picture: Picture, arm: Arm, clean: pd.DataFrame) -> None:
         spine.set_visible(False)
     right = row["score"] >= 0.5
     tile.set_title(
-        _plain(f"{textwrap.shorten(row['prediction'], 14, placeholder='…')} {'✓' if right else '✗'}"),
+        plain(f"{textwrap.shorten(row['prediction'], 14, placeholder='…')} {'✓' if right else '✗'}"),
         color=INK if right else "#b3261e",
         fontsize=8,
     )
@@ -126,8 +126,3 @@ def _area(image: np.ndarray, area: str) -> np.ndarray:
         margins = [(down // 2, down - down // 2), (across // 2, across - across // 2), (0, 0)]
         return np.pad(image, margins[: image.ndim])
     return image
-
-
-def _plain(text: str) -> str:
-    """Matplotlib reads dollar signs as mathematics; a question about prices is not."""
-    return text.replace("$", r"\$")
