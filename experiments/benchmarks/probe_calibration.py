@@ -5,10 +5,10 @@ python experiments/benchmarks/probe_calibration.py --images 200
 
 import argparse
 import tempfile
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from robust_atp import run
@@ -51,28 +51,27 @@ def markdown(table: pd.DataFrame) -> str:
         "| probe | quantity | of | phantom | shortcut | difference [95 %] | effect | verdict |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for row in table.itertuples():
+    for row in table.to_dict("records"):
+        arm = "unpruned" if row["pruner"] == "none" else row["pruner"]
+        about = f"{row['probe']} | {row['quantity']} | {arm}, {row['intervention']}"
         numbers = "– | – | – | –"
-        if row.images > 0:
+        if row["images"] > 0:
             numbers = (
-                f"{row.phantom:.3f} | {row.shortcut:.3f} | {row.difference:+.3f} [{row.lo:+.3f}, {row.hi:+.3f}] "
-                f"| {row.effect:+.2f}"
+                f"{row['phantom']:.3f} | {row['shortcut']:.3f} "
+                f"| {row['difference']:+.3f} [{row['lo']:+.3f}, {row['hi']:+.3f}] | {row['effect']:+.2f}"
             )
-        arm = row.pruner if row.pruner not in ("none", np.nan) else "unpruned"
-        lines.append(
-            f"| {row.probe} | {row.quantity} | {arm}, {row.intervention} | {numbers} | {verdict(row)} |"
-        )
+        lines.append(f"| {about} | {numbers} | {verdict(row)} |")
     return "\n".join(lines)
 
 
-def verdict(row: Any) -> str:
+def verdict(row: Mapping[Hashable, Any]) -> str:
     """What a row of ``separation`` says about its probe."""
-    found = "separates" if row.separates else "does not separate"
-    if not row.declared:
+    found = "separates" if row["separates"] else "does not separate"
+    if not row["declared"]:
         return found
-    if row.why_not:
-        return f"{found}; need not: {row.why_not}"
-    return found if row.separates else f"FAILS: {found}"
+    if row["why_not"]:
+        return f"{found}; need not: {row['why_not']}"
+    return found if row["separates"] else f"FAILS: {found}"
 
 
 if __name__ == "__main__":

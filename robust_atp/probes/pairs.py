@@ -74,7 +74,8 @@ def _limits(sums: pd.DataFrame) -> dict[str, np.ndarray]:
     Aronow, Samii and Assenova, Cluster-robust variance estimation for dyadic data, 2015.
     """
     n, units, value = sums["n"].to_numpy(float), sums["images"].to_numpy() / 2, sums["value"].to_numpy()
-    squares = np.maximum(sums["image_squares"] - sums["pair_squares"], sums["pair_squares"]).to_numpy()
+    by_pair = sums["pair_squares"].to_numpy()
+    squares = np.maximum(sums["image_squares"].to_numpy() - by_pair, by_pair)
     se = np.sqrt(units / (units - 1) * squares) / n
     half = t.ppf((1 + LEVEL) / 2, units - 1) * se
     lowest = np.where(sums["measure"] == "share", 0.0, -1.0)

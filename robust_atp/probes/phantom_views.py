@@ -22,12 +22,12 @@ def with_pairs(records: pd.DataFrame) -> pd.DataFrame:
     asked = _questions(records).sort_values(["question", "answer", "question_id"])
     group: dict[str, str] = {}
     for _, alike in asked.groupby("question"):
-        half = len(alike) // 2
+        members = list(zip(alike["question_id"], alike["answer"], strict=True))
+        half = len(members) // 2
         # Sorted by answer, the two halves differ wherever no answer fills more than one of them.
-        for one, other in zip(alike[:half].itertuples(), alike[half:].itertuples(), strict=False):
-            if one.answer != other.answer:
-                pair = json.dumps({"pair": f"{one.question_id}-{other.question_id}"})
-                group |= {one.question_id: pair, other.question_id: pair}
+        for (one, answer), (other, other_answer) in zip(members[:half], members[half:], strict=False):
+            if answer != other_answer:
+                group |= dict.fromkeys((one, other), json.dumps({"pair": f"{one}-{other}"}))
     return records.assign(group=records["question_id"].map(lambda name: group.get(name, "{}")))
 
 
@@ -42,9 +42,8 @@ def with_entailments(records: pd.DataFrame) -> pd.DataFrame:
     pairs = asked[asked["question_type"].isin(["shape", "colour"])].merge(
         existence, on="image_id", suffixes=("", "_entailed")
     )
-    follows = [
-        _follows(row.question, row.answer, row.question_entailed) for row in pairs.itertuples(index=False)
-    ]
+    texts = zip(pairs["question"], pairs["answer"], pairs["question_entailed"], strict=True)
+    follows = [_follows(*text) for text in texts]
     entailed = pairs[follows].groupby("question_id")["question_id_entailed"].agg(" ".join)
     return records.assign(
         group=records["question_id"].map(lambda name: json.dumps({"entailed": entailed.get(name, "")}))

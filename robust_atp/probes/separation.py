@@ -55,7 +55,10 @@ def _rows(probe: Probe, records: pd.DataFrame) -> list[dict[str, Any]]:
     ]
     if any(row["declared"] for row in rows):
         return rows
-    return [*rows, about | {"quantity": declared.quantity, "declared": True, "separates": False}]
+    return [
+        *rows,
+        about | {"quantity": declared.quantity, "pruner": "none", "declared": True, "separates": False},
+    ]
 
 
 def _compare(without: pd.Series, planted: pd.Series) -> dict[str, Any]:

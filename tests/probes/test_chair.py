@@ -58,7 +58,7 @@ def records():
         for image in range(25)
     ]
     return answered(
-        questions, lambda arm, question: {"prediction": sentence(rng.integers(1, 5)), "score": 0.0}
+        questions, lambda arm, question: {"prediction": sentence(int(rng.integers(1, 5))), "score": 0.0}
     )
 
 

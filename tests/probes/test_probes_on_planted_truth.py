@@ -244,18 +244,14 @@ def test_every_quantity_is_set_against_the_unpruned_models(name: str, labelled):
     table = probe(name, labelled)
     value = table.set_index([*KEYS])["value"]
     beside = {"both right", "unpruned, both right", "change"} if name == "gqa-consistency" else set()
-    for row in table.itertuples():
-        if row.pruner == "none" or row.quantity in beside:
-            assert np.isnan(row.minus_unpruned)
+    for row in table.to_dict("records"):
+        difference, lo, hi = (row[column] for column in AGAINST_UNPRUNED)
+        if row["pruner"] == "none" or row["quantity"] in beside:
+            assert np.isnan(difference)
             continue
-        cell = dict(zip(KEYS, row[1:], strict=False)) | {
-            "pruner": "none",
-            "keep": 1.0,
-            "quantity": row.quantity,
-        }
-        unpruned = value[tuple(cell[key] for key in KEYS)]
-        assert row.minus_unpruned == pytest.approx(row.value - unpruned)
-        assert row.minus_unpruned_lo <= row.minus_unpruned <= row.minus_unpruned_hi
+        unpruned = row | {"pruner": "none", "keep": 1.0}
+        assert difference == pytest.approx(row["value"] - value[tuple(unpruned[key] for key in KEYS)])
+        assert lo <= difference <= hi
 
 
 def test_the_difference_is_that_of_the_same_draws_of_images(records):

@@ -25,14 +25,14 @@ def table(records: pd.DataFrame) -> pd.DataFrame:
 @pytest.mark.parametrize("name", PROBES.names())
 def test_a_probe_separates_the_phantoms_or_says_why_not(name: str, table: pd.DataFrame) -> None:
     probe = PROBES.get(name)
-    (row,) = table[(table["probe"] == name) & table["declared"]].itertuples()
-    assert row.separates or declaration(probe).why_not, f"{name}: {row.quantity} does not tell them apart"
+    (row,) = table[(table["probe"] == name) & table["declared"]].to_dict("records")
+    assert row["separates"] or declaration(probe).why_not, f"{row['quantity']} does not tell them apart"
     measured = declaration(probe).measured
     if measured is None:
-        assert pd.isna(row.difference)
+        assert pd.isna(row["difference"])
     else:  # what `list probes` says was found on 200 scenes, of which these are the first 64
-        margin = 0.05 + (row.hi - row.lo)
-        assert row.difference == pytest.approx(measured[1] - measured[0], abs=margin)
+        margin = 0.05 + (row["hi"] - row["lo"])
+        assert row["difference"] == pytest.approx(measured[1] - measured[0], abs=margin)
 
 
 def test_a_probe_that_declares_nothing_is_told_what_to_do() -> None:
