@@ -18,7 +18,7 @@ def pairs(records: Records) -> pd.DataFrame:
     the share with one answer word for word to both images: as the right answers differ, it would be 0 for a model
     that sees, and 1 for one that does not look. n counts pairs.
 
-    A pair belongs to two images, and an image to several pairs, so intervals are those of ``_limits``.
+    A pair belongs to two images and an image to several pairs: standard errors add up all pairs that share an image.
     Goyal et al., Making the V in VQA Matter, CVPR 2017.
     """
     sums = query(

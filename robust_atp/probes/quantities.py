@@ -17,6 +17,10 @@ KEYS = (*CELL, "quantity")
 Function = Callable[[np.ndarray], np.ndarray]
 
 
+def _largest(sizes: np.ndarray) -> np.ndarray:
+    return sizes.max(axis=0)
+
+
 @dataclass(frozen=True)
 class Quantities:
     """Quantities of one data set, one per row of ``cells``, with replicates that are joint over all of them.
@@ -39,36 +43,40 @@ class Quantities:
         quantity: str,
         function: Function,
         of: Sequence[str] | Callable[[str], bool],
-        size: Callable[[pd.DataFrame], pd.Series] = pd.DataFrame.max,
+        size: Function = _largest,
     ) -> "Quantities":
         """Append ``quantity``: ``function`` [..., k] -> [...] of the k quantities ``of`` each cell, in that order.
 
         ``of`` names them, and a cell that lacks one gets none; or it says which of what a cell has to take, one at
-        least. ``size`` reduces their n and images.
+        least. ``size`` [k, 2] -> [2] reduces their n and images.
         """
-        rows, places = [], []
-        for cell, found in self.cells.groupby(list(CELL), sort=False):
-            names = [name for name in found["quantity"] if of(name)] if callable(of) else list(of)
-            if not names or not set(names) <= set(found["quantity"]):
-                continue
-            chosen = found.reset_index().set_index("quantity").loc[names]
-            places.append(chosen["index"].to_numpy())
-            counts = size(chosen[["n", "images"]]).astype(int).to_dict()
-            rows.append(dict(zip(CELL, cell, strict=True)) | {"quantity": quantity} | counts)
-        if not rows:
+        names, sizes = self.cells["quantity"].to_numpy(), self.cells[["n", "images"]].to_numpy()
+        places, counts = [], []
+        for rows in self.cells.groupby(list(CELL), sort=False).indices.values():
+            place = dict(zip(names[rows], rows, strict=True))
+            wanted = [name for name in place if of(name)] if callable(of) else of
+            if wanted and all(name in place for name in wanted):
+                places.append([place[name] for name in wanted])
+                counts.append(size(sizes[places[-1]]))
+        if not places:
             return self
         value, draws = (
             np.stack([function(means[..., chosen]) for chosen in places], axis=-1)
             for means in (self.means.value, self.means.draws)
         )
-        cells = pd.concat([self.cells, pd.DataFrame(rows)], ignore_index=True)
+        n, images = np.transpose(counts)
+        new = self.cells.iloc[[rows[0] for rows in places]].assign(quantity=quantity, n=n, images=images)
+        cells = pd.concat([self.cells, new], ignore_index=True)
         value, draws = np.hstack([self.means.value, value]), np.hstack([self.means.draws, draws])
         return Quantities(cells, Replicates(value, draws, cells["n"].to_numpy(), self.means.images))
 
     def keep(self, quantities: Sequence[str]) -> "Quantities":
         """Only ``quantities``: what they were derived from goes."""
         chosen = np.flatnonzero(self.cells["quantity"].isin(quantities))
-        return self._at(chosen, self.means.value[chosen], self.means.draws[:, chosen])
+        means = Replicates(
+            self.means.value[chosen], self.means.draws[:, chosen], self.means.n[chosen], self.means.images
+        )
+        return Quantities(self.cells.iloc[chosen].reset_index(drop=True), means)
 
     def table(self) -> pd.DataFrame:
         """Values with percentile intervals over images, in ``COLUMNS``; those that are undefined are left out.
@@ -78,12 +86,8 @@ class Quantities:
         """
         table = self.cells.assign(**_interval(self.means, ("value", "lo", "hi"), "se"))
         arm, unpruned = self._partners()
-        difference = self._at(
-            arm,
-            self.means.value[arm] - self.means.value[unpruned],
-            self.means.draws[:, arm] - self.means.draws[:, unpruned],
-        )
-        columns = pd.DataFrame(_interval(difference.means, AGAINST_UNPRUNED), index=arm)
+        difference = self.means.map(lambda mean: mean[..., arm] - mean[..., unpruned])
+        columns = pd.DataFrame(_interval(difference, AGAINST_UNPRUNED), index=arm)
         return table.join(columns).dropna(subset="value")[[*COLUMNS, *AGAINST_UNPRUNED]]
 
     def _partners(self) -> tuple[np.ndarray, np.ndarray]:
@@ -93,10 +97,6 @@ class Quantities:
         whole = rows[rows["pruner"] == "none"].drop_duplicates(subject)
         pairs = rows[rows["pruner"] != "none"].merge(whole, on=subject, suffixes=("", "_unpruned"))
         return pairs["row"].to_numpy(), pairs["row_unpruned"].to_numpy()
-
-    def _at(self, rows: np.ndarray, value: np.ndarray, draws: np.ndarray) -> "Quantities":
-        means = Replicates(value, draws, self.means.n[rows], self.means.images)
-        return Quantities(self.cells.iloc[rows].reset_index(drop=True), means)
 
 
 def tabulate(

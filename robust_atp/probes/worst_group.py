@@ -45,7 +45,7 @@ def worst_group(records: Records) -> pd.DataFrame:
 def _extremes(groups: Quantities) -> Quantities:
     found = groups
     for quantity, measure in _MEASURES.items():
-        found = found.derive(quantity, partial(measure, axis=-1), _is_group, pd.DataFrame.min)
+        found = found.derive(quantity, partial(measure, axis=-1), _is_group, partial(np.min, axis=0))
     return found.keep(list(_MEASURES))
 
 
