@@ -34,13 +34,20 @@ def main() -> None:
 
 
 def phantom_records(folder: Path, images: int, world: str = "balanced", seed: int = 0) -> pd.DataFrame:
-    """What both backbones answer about clean and blank scenes: unpruned, and pruned to a quarter of the tokens."""
+    """What both backbones answer about clean and edited scenes: unpruned, and pruned to a quarter of the tokens."""
     study = {
         "name": "probe-calibration",
         "seed": seed,
         "backbones": list(BACKBONES),
         "data": [{"name": "phantom", "split": "test", "images": images, "world": world}],
-        "grid": {"control": ["blank"], "pruner": ["atp"], "keep": [0.25]},
+        "grid": {
+            "corruption": ["background_swap"],
+            "severity": [5],
+            "control": ["blank", "objects-removed"],
+            "pruner": ["atp"],
+            "keep": [0.25],
+            "experiment": ["grounding"],
+        },
     }
     return run(study_from_record(study), folder).records()
 

@@ -7,7 +7,7 @@ import pandas as pd
 from robust_atp.probes.contrast import with_gap
 from robust_atp.probes.probe import Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import CELL, tabulate
-from robust_atp.query import Records, listed, query
+from robust_atp.query import Records, image_rows, listed
 
 FOLDS = 10
 
@@ -21,7 +21,7 @@ def answer_prior(records: Records) -> pd.DataFrame:
     share of wrong answers to the second kind that are the prior's. What VQA-CP asks by training on a changed
     prior, asked of a model that is already trained.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH questions AS (

@@ -8,7 +8,7 @@ import pandas as pd
 from robust_atp.probes.contrast import with_gap
 from robust_atp.probes.probe import Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import CELL, tabulate
-from robust_atp.query import Records, listed, query
+from robust_atp.query import Records, image_rows, listed
 
 
 def background_gap(records: Records) -> pd.DataFrame:
@@ -17,7 +17,7 @@ def background_gap(records: Records) -> pd.DataFrame:
     Accuracy on the ``aligned`` and on the ``conflict`` questions, and the ``gap`` aligned - conflict, in
     [-1, 1]: 0 for a model that does not look at the background.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH labelled AS (

@@ -6,7 +6,7 @@ import pandas as pd
 from robust_atp.image_sums import ImageSums
 from robust_atp.probes.probe import Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import CELL, Quantities, tabulate
-from robust_atp.query import Records, listed, query
+from robust_atp.query import Records, image_rows, listed
 
 BINS = 10
 
@@ -18,7 +18,7 @@ def calibration(records: Records) -> pd.DataFrame:
     Σ_b |Σ_{i in b} (p_i - s_i)| / n over ten equal bins of p, the expected calibration error, which cannot
     be negative and so is too high by chance in small samples. The first token stands for the answer.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH answers AS (

@@ -4,7 +4,7 @@ import pandas as pd
 
 from robust_atp.probes.probe import OnPhantom, Probe
 from robust_atp.probes.quantities import KEYS, tabulate
-from robust_atp.query import ARM, POPULATION, Records, listed, query
+from robust_atp.query import ARM, POPULATION, Records, image_rows, listed
 
 
 def control_images(records: Records) -> pd.DataFrame:
@@ -14,7 +14,7 @@ def control_images(records: Records) -> pd.DataFrame:
     and ``agreement`` the share of questions whose answer is the same word for word as on the clean image:
     high agreement with the blind answer means that the image changed nothing.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH blind AS (SELECT * FROM records WHERE severity = 0 AND intervention <> 'clean'),

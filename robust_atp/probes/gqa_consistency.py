@@ -5,7 +5,7 @@ import pandas as pd
 from robust_atp.probes.phantom_views import with_entailments
 from robust_atp.probes.probe import Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import CELL, KEYS, tabulate
-from robust_atp.query import CONDITION, POPULATION, Records, listed, query
+from robust_atp.query import CONDITION, POPULATION, Records, image_rows, listed
 
 _ANSWER = f"{listed(CELL)}, noise_seed, image_id"
 _BESIDE_UNPRUNED = ("both right", "unpruned, both right", "change")
@@ -22,7 +22,7 @@ def gqa_consistency(records: Records) -> pd.DataFrame:
 
     Hudson and Manning, GQA: A New Dataset for Real-World Visual Reasoning, CVPR 2019.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH answers AS (

@@ -9,7 +9,7 @@ from robust_atp.probes.contrast import both
 from robust_atp.probes.phantom_views import with_frequency
 from robust_atp.probes.probe import Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import CELL, Quantities, ratio, tabulate
-from robust_atp.query import Records, listed, query
+from robust_atp.query import Records, image_rows, listed
 
 
 def gqa_ood(records: Records) -> pd.DataFrame:
@@ -21,7 +21,7 @@ def gqa_ood(records: Records) -> pd.DataFrame:
 
     Kervadec et al., Roses Are Red, Violets Are Blue... but Should VQA Expect Them To?, CVPR 2021.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH labelled AS (

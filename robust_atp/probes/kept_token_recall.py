@@ -4,7 +4,7 @@ import pandas as pd
 
 from robust_atp.probes.probe import OnPhantom, Probe
 from robust_atp.probes.quantities import KEYS, tabulate
-from robust_atp.query import Records, listed, query
+from robust_atp.query import Records, image_rows, listed
 
 
 def kept_token_recall(records: Records) -> pd.DataFrame:
@@ -14,7 +14,7 @@ def kept_token_recall(records: Records) -> pd.DataFrame:
     recall / floor, ``precision`` |K ∩ O| / |K|. Images without such a patch are left out. Control images are
     too: nothing on them is where the mask says.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH sets AS (

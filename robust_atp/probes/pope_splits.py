@@ -7,7 +7,7 @@ from robust_atp.probes.answer_prior import FOLDS
 from robust_atp.probes.probe import Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import CELL, KEYS, Quantities, ratio, tabulate
 from robust_atp.probes.yes_no_margin import yes_no_auc
-from robust_atp.query import ARM, CONDITION, Records, listed, query
+from robust_atp.query import ARM, CONDITION, Records, image_rows, listed
 from robust_atp.scoring.pope_splits import ASKED_FOR
 
 # A pair of image and object that several splits ask for is one question; the first split's answer to it counts.
@@ -41,7 +41,7 @@ def pope_splits(records: Records) -> pd.DataFrame:
     The official splits share their positives, so that their mean counts those three times.
     Li et al., Evaluating Object Hallucination in Large Vision-Language Models, 2023.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH questions AS ({_QUESTIONS}),

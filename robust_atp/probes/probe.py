@@ -89,5 +89,7 @@ PROBES: Registry[Probe] = Registry(
         "chair": "robust_atp.probes.chair:PROBE",
         "worst-group": "robust_atp.probes.worst_group:PROBE",
         "calibration": "robust_atp.probes.calibration:PROBE",
+        "fpvg": "robust_atp.probes.fpvg:PROBE",
+        "counterfactual": "robust_atp.probes.counterfactual:PROBE",
     },
 )

@@ -112,7 +112,9 @@ def tabulate(
     """
     if sums.empty:
         return pd.DataFrame(columns=[*COLUMNS, *AGAINST_UNPRUNED])
-    table = per_dataset(sums, KEYS, lambda block: derive(Quantities.of(prepare(block))).table())
+    table = per_dataset(
+        sums, KEYS, lambda block: derive(Quantities.of(prepare(block))).table(), apart=CONDITION
+    )
     table.loc[table["quantity"].isin(relative), list(AGAINST_UNPRUNED)] = np.nan
     return table
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from robust_atp.probes.probe import Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import CELL, KEYS, Quantities, tabulate
-from robust_atp.query import Records, listed, query
+from robust_atp.query import Records, image_rows, listed
 
 IMAGES = 30  # fewer say little about a minimum: it would be the noisiest group
 
@@ -21,7 +21,7 @@ def worst_group(records: Records) -> pd.DataFrame:
     The minimum over groups is lower than any group's true accuracy by chance alone; its interval covers the
     minimum of the measured groups, drawn jointly.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH labelled AS (

@@ -5,7 +5,7 @@ import pandas as pd
 from robust_atp.probes.probe import Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import CELL, KEYS, tabulate
 from robust_atp.probes.yes_no_margin import yes_no_auc
-from robust_atp.query import Records, listed, query
+from robust_atp.query import Records, image_rows, listed
 
 _YES_NO = "lower(answer) IN ('yes', 'no')"
 
@@ -18,7 +18,7 @@ def yes_bias(records: Records) -> pd.DataFrame:
     question exceeds that of a "no" question: pruning that only moves the threshold moves the first two
     and leaves the last. ``auc`` carries a clustered interval (Obuchowski 1997), the others one by bootstrap.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH asked AS (

@@ -4,7 +4,7 @@ import pandas as pd
 
 from robust_atp.probes.probe import AGAINST_UNPRUNED, COLUMNS
 from robust_atp.probes.quantities import CELL
-from robust_atp.query import CONDITION, POPULATION, Records, listed, query
+from robust_atp.query import CONDITION, POPULATION, Records, image_rows, listed
 from robust_atp.stats import clustered_auc, clustered_auc_difference
 
 
@@ -15,7 +15,7 @@ def yes_no_auc(records: Records, questions: str) -> pd.DataFrame:
     question. Cells without a margin, or with one kind of question only, are left out.
     """
     same = f"{listed((*POPULATION, *CONDITION))}, noise_seed, image_id, question_id"
-    margins = query(
+    margins = image_rows(
         records,
         f"""
         WITH asked AS (FROM ({questions}) WHERE NOT isnan(yes_no_margin)),
@@ -24,7 +24,7 @@ def yes_no_auc(records: Records, questions: str) -> pd.DataFrame:
         FROM asked LEFT JOIN whole USING ({same}) ORDER BY ALL
         """,
     )
-    rows = [_row(cell, answers) for cell, answers in margins.groupby(list(CELL))]
+    rows = [_row(cell, answers) for cell, answers in margins.groupby(list(CELL), observed=True)]
     return pd.DataFrame(rows, columns=[*COLUMNS, *AGAINST_UNPRUNED]).dropna(subset=["value", "lo"])
 
 

@@ -18,7 +18,7 @@ def records():
 
 @pytest.fixture(scope="module")
 def labelled(records) -> pd.DataFrame:
-    """The records with the keys of every data set that some probe needs; questions about shape become captions."""
+    """The records with the keys, captions, experiments and edited scenes that some probe needs."""
     frame = records.to_pandas()
     frame = frame[(frame["severity"] == 0) | (frame["severity"] == 5)]
     group = []
@@ -34,7 +34,10 @@ def labelled(records) -> pd.DataFrame:
     captions = frame["question_type"] == "shape"
     frame.loc[captions, "answer_type"] = "caption"
     frame.loc[captions, "prediction"] += ", a cat and a dog"
-    return frame.assign(group=group)
+    frame = frame.assign(group=group)
+    clean, blank = (frame[frame["intervention"] == name] for name in ("clean", "blank"))
+    parts = [clean.assign(variant=name) for name in ("objects only", "background only")]
+    return pd.concat([frame, *parts, blank.assign(intervention="objects-removed")], ignore_index=True)
 
 
 def probe(name: str, records) -> pd.DataFrame:
@@ -146,6 +149,18 @@ def test_equal_accuracy_does_not_hide_exchanged_answers(records):
     value = clean("flips", frame)
     assert value["phantom", "atp", "churn"] > 0.5
     assert value["phantom", "atp", "wrong to right"] > 0.05
+
+
+def test_the_mean_divergence_leaves_out_what_has_none(records):
+    frame = records.to_pandas()
+    frame["first_token_kl"] = np.where(frame["pruner"] == "atp", 0.25, 0.0)
+    frame.loc[(frame["pruner"] == "atp") & (frame["image_id"] == "0"), "first_token_kl"] = np.inf
+    frame.loc[(frame["pruner"] == "atp") & (frame["image_id"] == "1"), "first_token_kl"] = np.nan
+    table = probe("flips", frame).query("quantity == 'first-token kl'")
+    atp, unpruned = (table[table["pruner"] == name] for name in ("atp", "none"))
+    assert set(atp["value"]) == {0.25}
+    assert set(atp["images"]) == {48}
+    assert set(unpruned["value"]) == {0.0}
 
 
 def test_prior_collapse_counts_lost_answers_that_are_the_blind_ones(records):

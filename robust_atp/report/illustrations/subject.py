@@ -90,6 +90,11 @@ def by_split(table: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], pd.DataFram
         yield (str(dataset), str(split)) if several else (str(dataset),), rows
 
 
+def margin_of(analysis: Analysis) -> float:
+    """The loss that still counts as none, as the study declared it."""
+    return float(analysis.noninferiority["margin"].max())
+
+
 def counts(table: pd.DataFrame) -> str:
     """``n = 200 questions on 50 images per estimate``, or the range where cells differ."""
     return f"n = {_span(table['n'])} questions on {_span(table['images'])} images per estimate"
