@@ -24,14 +24,11 @@ def chair(records: Records) -> pd.DataFrame:
     """
     words = object_words()
     pattern = object_pattern(words).replace("'", "''")
-    named = ", ".join(
-        f"({_literal(word)}, {_literal(category)})" for word, category in words.items() if category
-    )
+    named = [(word, category) for word, category in words.items() if category]
     sums = query(
         records,
         f"""
-        WITH words(word, object) AS (VALUES {named}),
-        captions AS (
+        WITH captions AS (
             SELECT {_CAPTION}, answers, json_extract_string("group", '$.objects') AS shown,
                    {_plain("prediction")} AS caption
             FROM records WHERE answer_type = 'caption' AND json_extract_string("group", '$.objects') IS NOT NULL
@@ -69,6 +66,7 @@ def chair(records: Records) -> pd.DataFrame:
         )
         SELECT {listed(KEYS)}, image_id, sum(num) AS num, sum(den) AS den FROM long WHERE den > 0 GROUP BY ALL
         """,
+        words=pd.DataFrame(named, columns=["word", "object"]),
     )
     return tabulate(sums)
 
@@ -76,10 +74,6 @@ def chair(records: Records) -> pd.DataFrame:
 def _plain(text: str) -> str:
     """SQL for ``text`` in lower case, its words separated by one space each."""
     return rf"trim(regexp_replace(lower({text}), '[\s-]+', ' ', 'g'))"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 PROBE = Probe(
