@@ -49,7 +49,7 @@ def phantom_records(folder: Path, images: int, world: str = "balanced", seed: in
             "experiment": ["grounding"],
         },
     }
-    return run(study_from_record(study), folder).records()
+    return run(study_from_record(study), folder).table("FROM variants")
 
 
 def markdown(table: pd.DataFrame) -> str:

@@ -12,7 +12,7 @@ from robust_atp.query import CONDITION, POPULATION, Records, listed, query
 
 
 def pairs(records: Records) -> pd.DataFrame:
-    """Complementary pairs, both members of which the study asks.
+    """Complementary pairs, both members of which the study asks; what three questions share is no pair.
 
     ``both right`` is the share of pairs with both questions answered right (score at least one half), ``same answer``
     the share with one answer word for word to both images: as the right answers differ, it would be 0 for a model
@@ -27,11 +27,15 @@ def pairs(records: Records) -> pd.DataFrame:
         WITH members AS (
             SELECT *, unnest(string_split(json_extract_string("group", '$.pair'), ' ')) AS pair FROM records
         ),
+        complete AS (
+            SELECT dataset, split, pair FROM members GROUP BY ALL HAVING count(DISTINCT question_id) = 2
+        ),
         asked AS (
             SELECT {listed(CELL)}, pair, a.image_id AS one, b.image_id AS other,
                    avg((a.score >= 0.5 AND b.score >= 0.5)::INT) AS "both right",
                    avg((a.prediction = b.prediction)::INT) AS "same answer"
-            FROM members a JOIN members b USING ({listed(CELL)}, noise_seed, pair)
+            FROM (FROM members SEMI JOIN complete USING (dataset, split, pair)) a
+            JOIN members b USING ({listed(CELL)}, noise_seed, pair)
             WHERE pair <> '' AND a.question_id < b.question_id AND a.image_id <> b.image_id GROUP BY ALL
         ),
         shares AS (UNPIVOT asked ON "both right", "same answer" INTO NAME quantity VALUE share),

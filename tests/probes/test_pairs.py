@@ -100,4 +100,5 @@ def test_hostile_groups_give_no_rows():
     run = PROBES.get("pairs").run
     assert run(records.assign(group="{}")).empty
     assert run(records.assign(group='{"pair": ""}')).empty
+    assert run(records.assign(group='{"pair": "the same for all"}')).empty
     assert run(records[records["image_id"].isin(["image0", "image1"])]).empty  # one pair has no spread
