@@ -88,6 +88,12 @@ def _probes() -> dict[str, str]:
     return {name: PROBES.get(name).summary for name in PROBES.names()}
 
 
+def _figures() -> dict[str, str]:
+    from robust_atp.report.illustrations import ILLUSTRATORS
+
+    return {name: ILLUSTRATORS.get(name).summary for name in ILLUSTRATORS.names()}
+
+
 def _columns() -> dict[str, str]:
     from robust_atp.records import columns
 
@@ -100,5 +106,6 @@ KINDS: dict[str, Callable[[], Mapping[str, str | Mapping[str, Any]]]] = {
     "backbones": _backbones,
     "datasets": _datasets,
     "probes": _probes,
+    "figures": _figures,
     "columns": _columns,
 }
