@@ -52,11 +52,15 @@ def narrowed(analysis: "Analysis", choices: Mapping[str, object]) -> "Analysis":
 def listing(tables: Mapping[str, pd.DataFrame]) -> str:
     """HTML that names tables with their sizes."""
     rows = "".join(
-        f"<tr><th>{html.escape(name)}</th><td>{len(table):,} rows</td><td>{html.escape(', '.join(table))}</td></tr>"
+        f"<tr><th>{html.escape(name)}</th><td>{len(table):,} rows</td><td>{_columns(table)}</td></tr>"
         for name, table in tables.items()
         if len(table)
     )
     return f"<table>{rows}</table>"
+
+
+def _columns(table: pd.DataFrame) -> str:
+    return html.escape(", ".join(map(str, table.columns)))
 
 
 def _rows(table: pd.DataFrame, choices: Mapping[str, object]) -> pd.DataFrame:
