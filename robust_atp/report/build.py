@@ -48,6 +48,11 @@ def build_report(results: "Results", out: Path, command: str = "robust-atp repor
     The same records give the same bytes everywhere, but for what manifest.json and the page say of the machine.
     Pictures that are not here are left out, and the page says so.
     """
+    with results.at_hand() as near:
+        return _build(near, out, command)
+
+
+def _build(results: "Results", out: Path, command: str) -> Path:
     folder, analysis, about = _Folder(out), analyse(results), _about(results)
     for name, table in analysis.tables().items():
         folder.write(f"tables/{name}.csv", table.to_csv(index=False, float_format="%.10g"))

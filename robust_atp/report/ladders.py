@@ -40,11 +40,13 @@ class Ladders:
         corruptions = tuple(sorted(set(corrupted["intervention"])))
         severities = (0, *sorted(set(corrupted["severity"])))
         names = [(name if s else "clean", s) for name in corruptions for s in severities]
-        found = {}
-        for arm, mine in cells.groupby(list(ARM)):
+        found: dict[tuple[str, float, str], np.ndarray] = {}
+        for (pruner, keep, policy), mine in cells.groupby(list(ARM)):
             where = pd.Series(mine.index, index=pd.MultiIndex.from_frame(mine[list(CONDITION)]))
             index = [where.get(name, -1) for name in names]
-            found[arm] = np.array(index, dtype=int).reshape(len(corruptions), len(severities))
+            found[pruner, keep, policy] = np.array(index, dtype=int).reshape(
+                len(corruptions), len(severities)
+            )
         return cls(corruptions, severities, found)
 
     @property

@@ -91,9 +91,9 @@ def _tested(rows: pd.DataFrame, keys: Sequence[str], declaration: Declaration) -
         [rows.assign(scale=scale, num=share * rows["whole"] - rows["arm"]) for scale, share in scales.items()]
     )
     table = per_dataset(both, keys, partial(_t_tests, declaration=declaration))
-    counted = rows.groupby([key for key in keys if key != "scale"])[["discordant", "den"]].sum()
-    discordance = (counted["discordant"] / counted["den"]).rename("discordance")
-    return table.join(discordance, on=list(discordance.index.names))
+    of_both = [key for key in keys if key != "scale"]
+    counted = rows.groupby(of_both)[["discordant", "den"]].sum()
+    return table.join((counted["discordant"] / counted["den"]).rename("discordance"), on=of_both)
 
 
 def _t_tests(sums: ImageSums, declaration: Declaration) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,7 @@ def _own(study: _Study, ladder: np.ndarray, ladders: Ladders) -> Iterator[tuple[
         )
     for name, share in {"worst cell": 0.0, f"CVaR {_TAIL:.0%}": _TAIL}.items():
         cells = worst_cells(accuracy.value, share)
-        lowest = accuracy.map(lambda a, cells=cells: _corrupted(a)[..., cells].mean(axis=-1))
+        lowest = accuracy.map(partial(_mean_of_cells, cells=cells))
         yield name, study.row(ladder, lowest, ", ".join(_names(ladders, cells)))
     broken = accuracy.map(lambda a: breakdown_severity(a, levels))
     median = broken.map(lambda severity: np.median(severity, axis=-1))
@@ -159,9 +160,9 @@ def _paired(metric: _Metric) -> Callable[[np.ndarray], np.ndarray]:
     return lambda both: metric(both[..., 0, :, :], both[..., 1, :, :])
 
 
-def _corrupted(accuracy: np.ndarray) -> np.ndarray:
-    """Cells [..., C · S] without the clean ones."""
-    return accuracy[..., 1:].reshape(*accuracy.shape[:-2], -1)
+def _mean_of_cells(accuracy: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Mean of ``cells``, flat indices into the corrupted ones."""
+    return accuracy[..., 1:].reshape(*accuracy.shape[:-2], -1)[..., cells].mean(axis=-1)
 
 
 def _mean_of(errors: np.ndarray, kept: np.ndarray) -> np.ndarray:

@@ -24,11 +24,12 @@ def differences(results: "Results", report: Path) -> list[str]:
     ``UserError`` if ``report`` is not the folder of a report.
     """
     manifest = read_manifest(report)
-    return [
-        *_changed_files(report, manifest),
-        *_changed_records(results, manifest),
-        *_changed_numbers(results, report),
-    ]
+    with results.at_hand() as near:
+        return [
+            *_changed_files(report, manifest),
+            *_changed_records(near, manifest),
+            *_changed_numbers(near, report),
+        ]
 
 
 def _changed_files(report: Path, manifest: dict[str, Any]) -> Iterator[str]:

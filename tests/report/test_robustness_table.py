@@ -40,7 +40,7 @@ def test_metrics_of_an_arm_are_those_of_the_planted_accuracies(table, truth: Tru
         "breakdown censored": 0.0,
     }
     for metric, value in expected.items():
-        row = table.loc[("phantom", pruner, metric)]
+        row = table.xs(("phantom", pruner, metric))
         assert row["value"] == pytest.approx(value), metric
         assert row["lo"] <= value <= row["hi"], metric
         assert (row["n"], row["images"]) == (200, 50)
@@ -53,7 +53,7 @@ def test_ratios_are_against_the_unpruned_model_of_the_same_backbone(table, truth
         "relative mCE": relative_mce(arm, whole),
         "retention gap": rpc(whole) - rpc(arm),
     }.items():
-        assert table.loc[("phantom", "atp", metric), "value"] == pytest.approx(value)
+        assert table.xs(("phantom", "atp", metric))["value"] == pytest.approx(value)
     assert ("phantom", "none", "mCE") not in table.index
 
 
@@ -75,7 +75,7 @@ def test_the_interval_is_that_of_the_whole_ratio(records):
             for arm in ("atp", "none")
         ]
         replicates.append(float(mce(*both)))
-    found = robustness_table(frame).set_index(["pruner", "metric"]).loc[("atp", "mCE")]
+    found = robustness_table(frame).set_index(["pruner", "metric"]).xs(("atp", "mCE"))
     assert found["se"] == pytest.approx(np.std(replicates), rel=0.15)
     assert (found["lo"], found["hi"]) == pytest.approx(
         tuple(np.quantile(replicates, [0.025, 0.975])), abs=0.02
@@ -84,8 +84,12 @@ def test_the_interval_is_that_of_the_whole_ratio(records):
 
 def test_declared_draws_seed_and_level_are_used(records):
     def mce_of(**declared: float) -> pd.Series:
-        table = robustness_table(records, Declaration(**declared))
-        return table.set_index(["backbone", "pruner", "metric"]).loc[("phantom", "atp", "mCE")]
+        table = robustness_table(records, Declaration.model_validate(declared))
+        return (
+            table.set_index(["backbone", "pruner", "metric"])
+            .loc[:, ["value", "se", "lo", "hi"]]
+            .T["phantom", "atp", "mCE"]
+        )
 
     default = mce_of()
     assert mce_of(seed=1)["se"] != default["se"]
@@ -97,7 +101,7 @@ def test_declared_draws_seed_and_level_are_used(records):
 def test_corruptions_that_cost_nothing_are_left_out_of_the_relative_error():
     truth = Truth(drop_per_severity={"fog": 0.04, "gaussian_noise": 0.0}, half_gap={"phantom": 0.0})
     found = robustness_table(synthetic_records(truth)).set_index(["pruner", "metric"])
-    row = found.loc[("atp", "relative mCE")]
+    row = found.xs(("atp", "relative mCE"))
     assert "without gaussian_noise" in row["note"]
     assert row["value"] == pytest.approx(
         1 + 0.30 / (0.04 * 9)
@@ -107,14 +111,14 @@ def test_corruptions_that_cost_nothing_are_left_out_of_the_relative_error():
 def test_curves_that_never_break_down_are_censored():
     truth = Truth(drop_per_severity={"fog": 0.0, "gaussian_noise": 0.0}, extra={}, half_gap={"phantom": 0.0})
     found = robustness_table(synthetic_records(truth)).set_index(["pruner", "metric"])
-    assert found.loc[("atp", "breakdown censored"), "value"] == 1
-    row = found.loc[("atp", "breakdown severity")]
+    assert found.xs(("atp", "breakdown censored"))["value"] == 1
+    row = found.xs(("atp", "breakdown severity"))
     assert np.isnan(row["value"])
     assert row["note"] == "above 5 for at least half of the corruptions"
 
 
 def test_effective_robustness_needs_five_backbones(table):
-    row = table.loc[("phantom", "atp", "effective robustness")]
+    row = table.xs(("phantom", "atp", "effective robustness"))
     assert np.isnan(row["value"])
     assert row["note"] == "needs 5 unpruned backbones on the same data, has 2"
 
@@ -135,8 +139,8 @@ def test_effective_robustness_is_the_height_above_the_line_of_unpruned_backbones
     found = robustness_table(pd.concat(frames))
     found = found[found["metric"] == "effective robustness"].set_index(["backbone", "pruner"])
     for number in range(6):
-        assert found.loc[(f"b{number}", "none"), "value"] == pytest.approx(0, abs=0.01)
-        row = found.loc[(f"b{number}", "atp")]
+        assert found.xs((f"b{number}", "none"))["value"] == pytest.approx(0, abs=0.01)
+        row = found.xs((f"b{number}", "atp"))
         assert row["value"] == pytest.approx(-0.10, abs=0.01)
         assert row["hi"] < 0
 
@@ -145,10 +149,10 @@ def test_a_missing_cell_is_nan_and_says_so(records):
     frame = records.to_pandas()
     lost = (frame["pruner"] == "atp") & (frame["intervention"] == "fog") & (frame["severity"] == 3)
     found = robustness_table(frame[~lost]).set_index(["backbone", "pruner", "metric"])
-    row = found.loc[("phantom", "atp", "mPC")]
+    row = found.xs(("phantom", "atp", "mPC"))
     assert np.isnan(row["value"])
     assert row["note"] == "a cell has no answers"
-    assert found.loc[("phantom", "random", "mPC"), "note"] == ""
+    assert found.xs(("phantom", "random", "mPC"))["note"] == ""
 
 
 def test_nothing_corrupted_gives_an_empty_table(records):

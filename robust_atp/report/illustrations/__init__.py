@@ -21,6 +21,8 @@ ILLUSTRATORS: Registry[Illustrator] = Registry(
         "stability": "robust_atp.report.illustrations.stability:ILLUSTRATOR",
         "stability-loss": "robust_atp.report.illustrations.stability_loss:ILLUSTRATOR",
         "recall": "robust_atp.report.illustrations.recall:ILLUSTRATOR",
+        "coupling": "robust_atp.report.illustrations.coupling:ILLUSTRATOR",
+        "transplant": "robust_atp.report.illustrations.transplant:ILLUSTRATOR",
         "probes": "robust_atp.report.illustrations.probes:ILLUSTRATOR",
         "control-images": "robust_atp.report.illustrations.control_images:ILLUSTRATOR",
     },
