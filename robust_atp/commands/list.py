@@ -99,6 +99,12 @@ def _probes() -> dict[str, str]:
     return {name: "; ".join(str(fact) for fact in known if fact) for name, known in facts.items()}
 
 
+def _figures() -> dict[str, str]:
+    from robust_atp.report.illustrations import ILLUSTRATORS
+
+    return {name: ILLUSTRATORS.get(name).summary for name in ILLUSTRATORS.names()}
+
+
 def _columns() -> dict[str, str]:
     from robust_atp.records import columns
 
@@ -112,5 +118,6 @@ KINDS: dict[str, Callable[[], Mapping[str, str | Mapping[str, Any]]]] = {
     "datasets": _datasets,
     "experiments": _experiments,
     "probes": _probes,
+    "figures": _figures,
     "columns": _columns,
 }

@@ -15,6 +15,7 @@ from robust_atp.report.crate import CRATE, ro_crate
 from robust_atp.report.facts import environment, finished, limitations, records_digest, scale
 from robust_atp.report.figures.style import png, svg, webp
 from robust_atp.report.illustrations import Illustration, illustrations
+from robust_atp.report.illustrations.subject import at_budgets_drawn, at_each_budget
 from robust_atp.report.latex import latex_table
 from robust_atp.report.manifest import MANIFEST, hashes, manifest
 from robust_atp.report.overlays import overlays
@@ -63,7 +64,7 @@ def _build(results: "Results", out: Path, command: str) -> Path:
         claims=analysis.claims,
         figures=shown,
         tables=analysis.tables(),
-        missing=missing | _empty_probes(analysis),
+        missing=missing | _empty_probes(analysis) | _undrawn(analysis),
         scale=scale(results),
         study_file=_study_file(results.study),
         facts=about["environment"],
@@ -130,6 +131,21 @@ def _empty_probes(analysis: Analysis) -> dict[str, str]:
     empty = [name for name, table in analysis.probes.items() if table.empty]
     wants = "; ".join(f"{name} needs {PROBES.get(name).needs}" for name in empty)
     return {"probes": f"Probes that had nothing to measure here: {wants}."} if wants else {}
+
+
+def _undrawn(analysis: Analysis) -> dict[str, str]:
+    """Say which curves a study with very many arms leaves out."""
+    drawn = set(at_budgets_drawn(analysis))
+    left = {
+        f"{100 * subject.keep:.3g} %"
+        for subject in at_each_budget(analysis)
+        if subject.keep and subject not in drawn
+    }
+    reason = (
+        f"Curves at {', '.join(sorted(left))} of the tokens are not drawn, because the study has very many arms: their "
+        'numbers are in the tables, and analyse(results).plot("severity", keep=…) draws them.'
+    )
+    return {"curves": reason} if left else {}
 
 
 def _study_file(study: "Study") -> str:
