@@ -12,7 +12,7 @@ from robust_atp.database import database, fetch
 
 
 class Source(Protocol):
-    """Answers SQL over a view ``records``; what ``open_results`` returns is one."""
+    """Answers SQL over the views ``records`` and ``variants``; what ``open_results`` returns is one."""
 
     def table(self, query: str, *, coded: bool = False, **frames: pd.DataFrame) -> pd.DataFrame:
         """Run a query; ``frames`` are further tables by name. ``coded``: text comes as categories."""
@@ -34,11 +34,15 @@ ANSWERS = f"""
     FROM records GROUP BY ALL
 """
 
+# Columns that records made by an earlier version lack, and what stands for them.
+_LATER = {"variant": "'own'", "first_token_kl": "NULL::DOUBLE"}
+
 
 def query(records: Records, sql: str, **frames: pd.DataFrame) -> pd.DataFrame:
     """Run ``sql`` over the view ``records``. Rows come in no particular order unless ``sql`` gives one.
 
-    ``frames`` are further tables that ``sql`` may name.
+    Experiments let arms answer more than once. ``records`` has the arms' own answers only; the view ``variants``
+    has all of them, told apart by the column ``variant``. ``frames`` are further tables that ``sql`` may name.
     """
     return _answer(records, sql, coded=False, **frames)
 
@@ -59,8 +63,21 @@ def at_hand(records: Records, columns: Sequence[str] = ()) -> AbstractContextMan
 
 
 def create_views(connection: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRelation) -> None:
-    """Create what SQL over records sees."""
-    rows.create_view("records")
+    """Create the views that SQL over records sees: ``variants`` with all rows, ``records`` with variant 'own'."""
+    missing = [f"{value} AS {name}" for name, value in _LATER.items() if name not in rows.columns]
+    rows.project(", ".join(["*", *missing])).create_view("everything")
+    # Null where rows with and without the column were put together.
+    connection.execute(
+        """
+        CREATE VIEW variants AS SELECT * REPLACE (coalesce(variant::VARCHAR, 'own') AS variant) FROM everything;
+        CREATE VIEW records AS FROM variants WHERE variant = 'own';
+        """
+    )
+
+
+def has_column(records: Records, name: str) -> bool:
+    """Whether a column is recorded that a study has to ask for."""
+    return name in query(records, "SELECT * FROM records LIMIT 0")
 
 
 def listed(columns: Sequence[str], table: str = "") -> str:

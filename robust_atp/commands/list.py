@@ -82,6 +82,13 @@ def _datasets() -> dict[str, str]:
     return {name: (inspect.getdoc(module) or "").partition("\n")[0] for name, module in modules.items()}
 
 
+def _experiments() -> dict[str, str]:
+    from robust_atp.sweep.experiments import EXPERIMENTS
+
+    found = {name: EXPERIMENTS.get(name) for name in EXPERIMENTS.names()}
+    return {name: f"{experiment.summary}; needs {experiment.needs}" for name, experiment in found.items()}
+
+
 def _probes() -> dict[str, str]:
     from robust_atp.probes.probe import PROBES
 
@@ -99,6 +106,7 @@ KINDS: dict[str, Callable[[], Mapping[str, str | Mapping[str, Any]]]] = {
     "pruners": _pruners,
     "backbones": _backbones,
     "datasets": _datasets,
+    "experiments": _experiments,
     "probes": _probes,
     "columns": _columns,
 }

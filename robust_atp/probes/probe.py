@@ -54,5 +54,7 @@ PROBES: Registry[Probe] = Registry(
         "yes-bias": "robust_atp.probes.yes_bias:PROBE",
         "worst-group": "robust_atp.probes.worst_group:PROBE",
         "calibration": "robust_atp.probes.calibration:PROBE",
+        "fpvg": "robust_atp.probes.fpvg:PROBE",
+        "counterfactual": "robust_atp.probes.counterfactual:PROBE",
     },
 )

@@ -4,14 +4,23 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from robust_atp.declaration import Declaration
 from robust_atp.probes.probe import PROBES
 from robust_atp.query import Records, at_hand
 from robust_atp.report.accuracy import accuracy, loss, overview
 from robust_atp.report.claims import check_claims
 from robust_atp.report.cost import cost
+from robust_atp.report.coupling import coupling
 from robust_atp.report.excess import excess_drop, mean_excess_drop, retention_gap
+from robust_atp.report.families import excess_by_corruption, primary_endpoints, with_exploratory
+from robust_atp.report.kept_token_shift import kept_token_shift
 from robust_atp.report.kept_tokens import kept_token_stability
+from robust_atp.report.noninferiority import noninferiority_table
 from robust_atp.report.official import official
+from robust_atp.report.robustness_table import robustness_table
+from robust_atp.report.score_stability import score_stability
+from robust_atp.report.severity_slope import severity_slope
+from robust_atp.report.transplant import mean_transplant, transplant
 
 
 @dataclass(frozen=True)
@@ -26,8 +35,18 @@ class Analysis:
     excess_drop: pd.DataFrame
     mean_excess_drop: pd.DataFrame
     retention_gap: pd.DataFrame
+    excess_by_corruption: pd.DataFrame
+    noninferiority: pd.DataFrame
+    severity_slope: pd.DataFrame
+    robustness: pd.DataFrame
+    primary_endpoints: pd.DataFrame
     kept_token_stability: pd.DataFrame
+    kept_token_shift: pd.DataFrame
+    score_stability: pd.DataFrame
+    coupling: pd.DataFrame
     cost: pd.DataFrame
+    transplant: pd.DataFrame
+    mean_transplant: pd.DataFrame
     claims: pd.DataFrame
     probes: dict[str, pd.DataFrame]
 
@@ -37,24 +56,39 @@ class Analysis:
         return own | {f"probe_{name.replace('-', '_')}": table for name, table in self.probes.items()}
 
 
-def analyse(records: Records) -> Analysis:
-    """Compute every table of a report. Deterministic: the same records in any order give the same numbers."""
+def analyse(records: Records, declaration: Declaration | None = None) -> Analysis:
+    """Compute every table of a report, judged as ``declaration`` says, by its defaults without one.
+
+    Deterministic: the same records in any order give the same numbers.
+    """
     with at_hand(records) as near:
-        return _analyse(near)
+        return _analyse(near, declaration)
 
 
-def _analyse(records: Records) -> Analysis:
+def _analyse(records: Records, declaration: Declaration | None) -> Analysis:
+    headline, noninferiority = mean_excess_drop(records), noninferiority_table(records, declaration)
+    slope = severity_slope(records, declaration)
     return Analysis(
         overview=overview(records),
         accuracy=accuracy(records),
         accuracy_by_question_type=accuracy(records, by=("question_type",)),
         official=official(records),
         loss=loss(records),
-        excess_drop=excess_drop(records),
-        mean_excess_drop=mean_excess_drop(records),
+        excess_drop=with_exploratory(excess_drop(records)),
+        mean_excess_drop=headline,
         retention_gap=retention_gap(records),
+        excess_by_corruption=excess_by_corruption(records, declaration),
+        noninferiority=noninferiority,
+        severity_slope=slope,
+        robustness=robustness_table(records, declaration),
+        primary_endpoints=primary_endpoints(headline, noninferiority, slope, declaration),
         kept_token_stability=kept_token_stability(records),
+        kept_token_shift=kept_token_shift(records),
+        score_stability=score_stability(records),
+        coupling=coupling(records),
         cost=cost(records),
+        transplant=transplant(records),
+        mean_transplant=mean_transplant(records),
         claims=check_claims(records),
         probes={name: PROBES.get(name).run(records) for name in PROBES.names()},
     )

@@ -12,6 +12,7 @@ import pandas as pd
 from robust_atp.database import database, fetch
 from robust_atp.errors import UserError
 from robust_atp.query import create_views, listed
+from robust_atp.sweep.declared import Declared
 from robust_atp.sweep.store import Store
 from robust_atp.sweep.study import Study
 
@@ -48,19 +49,24 @@ class Results:
         named = {str(unit): failures[unit.key] for unit in self._units if unit.key in failures}
         return Status(len(done), len(failures), len(self._units) - len(done) - len(failures), named)
 
+    def declared(self) -> Declared | None:
+        """What the study declared before it ran; None for folders made before that was recorded."""
+        return self._store.declared()
+
     def files(self) -> list[Path]:
         """Files of the units that are done, in the order of the plan."""
         done = self._store.done(self._units)
         return [self._store.path(unit.key) for unit in self._units if unit.key in done]
 
     def records(self) -> pd.DataFrame:
-        """All records, in the order of the plan; columns as in ``robust-atp list columns``."""
+        """The arms' own answers, in the order of the plan; columns as in ``robust-atp list columns``."""
         return self.table("SELECT * FROM records")
 
     def table(self, query: str, *, coded: bool = False, **frames: pd.DataFrame) -> pd.DataFrame:
         """Run SQL (DuckDB) over the view ``records``: ``SELECT``, or ``FROM records``.
 
-        Columns that the query does not name are not read. ``frames`` are further tables by name; with ``coded``
+        ``records`` has the arms' own answers; the view ``variants`` those to experiments, too. Columns that the
+        query does not name are not read. ``frames`` are further tables by name; with ``coded``
         text comes as categories.
 
         ``UserError`` if nothing is recorded yet or the SQL is wrong.
@@ -84,7 +90,10 @@ class Results:
         files = self._recorded()
         with database(stored=True) as connection:
             connection.execute("SET preserve_insertion_order = false")
-            connection.read_parquet(files).project(listed(columns) or "*").create("rows")
+            rows = connection.read_parquet(files)
+            # Without it the answers to experiments could not be told from the arms' own.
+            told_apart = [*columns, "variant"] if columns and "variant" in rows.columns else columns
+            rows.project(listed(told_apart) or "*").create("rows")
             create_views(connection, connection.table("rows"))
             near = copy(self)
             near._copy = connection

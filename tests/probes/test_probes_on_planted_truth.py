@@ -13,13 +13,22 @@ def records():
     return synthetic_records()
 
 
+@pytest.fixture(scope="module")
+def experimented(records) -> pd.DataFrame:
+    """The records with answers to experiments and to scenes without their objects."""
+    frame = records.to_pandas()
+    clean, blank = (frame[frame["intervention"] == name] for name in ("clean", "blank"))
+    parts = [clean.assign(variant=name) for name in ("objects only", "background only")]
+    return pd.concat([frame, *parts, blank.assign(intervention="objects-removed")], ignore_index=True)
+
+
 def probe(name: str, records) -> pd.DataFrame:
     return PROBES.get(name).run(records)
 
 
 @pytest.mark.parametrize("name", PROBES.names())
-def test_every_probe_reports_every_arm_with_its_n(name: str, records):
-    table = probe(name, records)
+def test_every_probe_reports_every_arm_with_its_n(name: str, experimented: pd.DataFrame):
+    table = probe(name, experimented)
     assert tuple(table.columns) == COLUMNS
     assert set(table["pruner"]) == {"none", "random", "atp"}
     assert (table["n"] > 0).all()
@@ -121,6 +130,18 @@ def test_equal_accuracy_does_not_hide_exchanged_answers(records):
     value = clean("flips", frame)
     assert value["phantom", "atp", "churn"] > 0.5
     assert value["phantom", "atp", "wrong to right"] > 0.05
+
+
+def test_the_mean_divergence_leaves_out_what_has_none(records):
+    frame = records.to_pandas()
+    frame["first_token_kl"] = np.where(frame["pruner"] == "atp", 0.25, 0.0)
+    frame.loc[(frame["pruner"] == "atp") & (frame["image_id"] == "0"), "first_token_kl"] = np.inf
+    frame.loc[(frame["pruner"] == "atp") & (frame["image_id"] == "1"), "first_token_kl"] = np.nan
+    table = probe("flips", frame).query("quantity == 'first-token kl'")
+    atp, unpruned = (table[table["pruner"] == name] for name in ("atp", "none"))
+    assert set(atp["value"]) == {0.25}
+    assert set(atp["images"]) == {48}
+    assert set(unpruned["value"]) == {0.0}
 
 
 def test_prior_collapse_counts_lost_answers_that_are_the_blind_ones(records):
