@@ -6,7 +6,6 @@ import pandas as pd
 
 from robust_atp.query import ARM, POPULATION
 
-
 CONTROL_PRUNERS = ("none", "random")
 
 

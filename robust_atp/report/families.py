@@ -31,8 +31,9 @@ def primary_endpoints(
     """The declared endpoints of every method, from the tables of the same names.
 
     ``p_primary`` is Holm's over endpoints × methods of one backbone and data set; controls (unpruned, random) are
-    no members. The interval belongs to the test before correction: of level 1 - 2·alpha where it is one-sided against
-    ``margin``, of level 1 - alpha where it is two-sided against 0. ``detectable`` is the smallest effect that the study finds four times out of five.
+    no members. The interval belongs to the test before correction: of level 1 - 2·alpha where it is one-sided
+    against ``margin``, of level 1 - alpha where it is two-sided against 0. ``detectable`` is the smallest effect that
+    the study finds four times out of five.
     """
     declaration = declaration or Declaration()
     sources = {"excess": mean_excess_drop, "loss": noninferiority, "slope": severity_slope}
