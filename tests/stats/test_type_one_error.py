@@ -53,10 +53,9 @@ def test_cells_of_studies_are_what_the_report_computes_from_records():
     # Conditions in the order of the simulation: clean first.
     frame = frame.sort_values(["severity", "intervention"], kind="stable")
     right = answers(1, 30, np.random.default_rng(3))[0].astype(float)  # [images, questions, conditions, arm]
-    conditions = {
-        key: k for k, key in enumerate(dict.fromkeys(zip(frame["intervention"], frame["severity"])))
-    }
-    position = [conditions[key] for key in zip(frame["intervention"], frame["severity"])]
+    conditions = list(zip(frame["intervention"], frame["severity"], strict=True))
+    numbers = {condition: number for number, condition in enumerate(dict.fromkeys(conditions))}
+    position = [numbers[condition] for condition in conditions]
     question = frame["question_id"].astype(int)
     arm = (frame["pruner"] == "atp").astype(int)
     frame["score"] = right[question // 1000, question % 1000, position, arm]
