@@ -10,6 +10,7 @@ import pandas as pd
 from robust_atp.declaration import ENDPOINTS, Declaration
 from robust_atp.query import ARM, POPULATION
 from robust_atp.report.arms import Arm
+from robust_atp.report.families import UNDECIDED
 from robust_atp.report.figures.style import points
 
 # A longer list of tests is folded away: a reader looks for one arm in it.
@@ -27,6 +28,11 @@ class EndpointRow:
     p: str
     verdict: str
     remark: str
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the corrected test found or showed something."""
+        return self.verdict not in UNDECIDED
 
 
 @dataclass(frozen=True)
@@ -75,15 +81,17 @@ def _row(row: Mapping[Any, Any]) -> EndpointRow:
 
 def _remark(row: Mapping[Any, Any]) -> str:
     """What was detectable, beside every result that decides nothing."""
-    if row["verdict"] not in ("not shown", "no difference detected"):
+    if row["verdict"] not in UNDECIDED:
         return ""
     if math.isnan(row["p"]):
         return "no spread between images: not tested"
-    return f"detectable: {_points(row['detectable'])}; n = {row['n']:,.0f} on {row['images']:,.0f} images"
+    beyond = "; the whole interval is beyond the margin" if row["lo"] > row["margin"] else ""
+    counts = f"n = {row['n']:,.0f} on {row['images']:,.0f} images"
+    return f"detectable: {_points(row['detectable'])}; {counts}{beyond}"
 
 
 def _points(share: float) -> str:
-    return f"{100 * share:.3g} points"
+    return "1 point" if share == 0.01 else f"{100 * share:.3g} points"
 
 
 def _p(p: float) -> str:

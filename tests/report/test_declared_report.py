@@ -136,7 +136,7 @@ def report(study: Results) -> Iterator[Path]:
 
 def test_page_methods_summary_and_manifest_state_the_deviation(report: Path):
     html = (report / "report.html").read_text()
-    assert "Declared before the run" in html
+    assert "Primary endpoints" in html
     assert "analysis.margin: 0.02 -&gt; 0.05" in html
     assert "The non-inferiority margin was 5 points" in (report / "methods.md").read_text()
     stated = json.loads((report / "summary.json").read_text())["declaration"]
