@@ -106,6 +106,7 @@ def synthetic_records(
                         "grid": f"{GRID}x{GRID}",
                         "grid_area": "centre",
                         "object_patches": np.packbits(objects).tobytes(),
+                        "variant": "own",
                         "position_policy": "original",
                         "prediction": prediction,
                         "answer": answer,

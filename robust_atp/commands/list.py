@@ -82,6 +82,12 @@ def _datasets() -> dict[str, str]:
     return {name: (inspect.getdoc(module) or "").partition("\n")[0] for name, module in modules.items()}
 
 
+def _experiments() -> dict[str, str]:
+    from robust_atp.sweep.experiments import EXPERIMENTS
+
+    return {name: EXPERIMENTS.get(name).summary for name in EXPERIMENTS.names()}
+
+
 def _probes() -> dict[str, str]:
     from robust_atp.probes.probe import PROBES
 
@@ -99,6 +105,7 @@ KINDS: dict[str, Callable[[], Mapping[str, str | Mapping[str, Any]]]] = {
     "pruners": _pruners,
     "backbones": _backbones,
     "datasets": _datasets,
+    "experiments": _experiments,
     "probes": _probes,
     "columns": _columns,
 }

@@ -45,6 +45,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _axes(study: "Study", plan: "Plan") -> Iterator[tuple[str, str]]:
     from robust_atp.pruning import label
+    from robust_atp.sweep.participation import participation
 
     grid, count = study.grid, len(plan.interventions)
     yield "study", study.name
@@ -65,3 +66,13 @@ def _axes(study: "Study", plan: "Plan") -> Iterator[tuple[str, str]]:
         f"{len(plan.units)}   (each up to {study.shard_images} images, one of {count} interventions)",
     )
     yield "answers", f"{plan.answers}   (each question x {count} interventions x {len(plan.arms)} arms)"
+    asked = plan.answers // count // len(plan.arms)
+    for name, part in participation(study).items():
+        yield (
+            name,
+            f"{asked * part.answers} answers more, or fewer where masks are missing   (each question x "
+            f"{part.interventions} interventions x {len(part.arms)} arms x {len(part.variants)})",
+        )
+        if part.left_out:
+            reasons = [f"{arm} ({reason})" for arm, reason in part.left_out.items()]
+            yield f"{name} without", ", ".join(reasons)

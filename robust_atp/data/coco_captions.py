@@ -76,8 +76,11 @@ class CocoCaptionsConfig(CocoConfig):
 def _official(file: Path) -> Iterator[tuple[str, str]]:
     """Image and caption, image by image in the order of ``images``; those without a caption are no examples."""
     captions = Spool(_annotations(file))
-    for number, image in enumerate(elements(file, "images")):
-        name = identifier(image, "id", f"{file}, images[{number}]")
+    images = Spool(
+        (identifier(image, "id", f"{file}, images[{number}]"), True)
+        for number, image in enumerate(elements(file, "images"))
+    )
+    for name in images.require_unique(f"image ids in {file}"):
         yield from ((name, caption) for caption in captions.get(name))
 
 
@@ -88,16 +91,25 @@ def _annotations(file: Path) -> Iterator[tuple[str, str]]:
 
 
 def _karpathy(file: Path, split: str) -> Iterator[tuple[str, str]]:
-    splits = set()
+    splits: set[str] = set()
+    images = Spool(_images_of(file, split, splits)).require_unique(f"image ids in {file}, split {split}")
+    if split not in splits:
+        raise UserError(f"{file}: has no split '{split}', only {', '.join(sorted(splits))}")
+    for name in images:
+        yield from ((name, caption) for caption in images.get(name)[0])
+
+
+def _images_of(file: Path, split: str, splits: set[str]) -> Iterator[tuple[str, list[str]]]:
+    """Images of a split with their captions; what splits there are is added to ``splits``."""
     for number, image in enumerate(elements(file, "images")):
         where = f"{file}, images[{number}]"
         splits.add(text(image, "split", where))
         if image["split"] == split:
-            name = identifier(image, "cocoid", where)
-            for sentence in field(image, "sentences", where):
-                yield name, text(sentence, "raw", where)
-    if split not in splits:
-        raise UserError(f"{file}: has no split '{split}', only {', '.join(sorted(splits))}")
+            sentences = field(image, "sentences", where)
+            yield (
+                identifier(image, "cocoid", where),
+                [text(sentence, "raw", where) for sentence in sentences],
+            )
 
 
 def _rows(table: HubTable) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ import pandas as pd
 from robust_atp.image_sums import per_dataset
 from robust_atp.probes.contrast import with_gap
 from robust_atp.probes.probe import COLUMNS, Marks, Probe
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
+from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed
 
 _CELL = (*POPULATION, *ARM, *CONDITION)
 FOLDS = 10
@@ -22,7 +22,7 @@ def answer_prior(records: Records) -> pd.DataFrame:
     share of wrong answers to the second kind that are the prior's. What VQA-CP asks by training on a changed
     prior, asked of a model that is already trained.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH questions AS (

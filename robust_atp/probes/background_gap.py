@@ -7,7 +7,7 @@ import pandas as pd
 from robust_atp.image_sums import per_dataset
 from robust_atp.probes.contrast import with_gap
 from robust_atp.probes.probe import COLUMNS, Marks, Probe
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
+from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed
 
 _CELL = (*POPULATION, *ARM, *CONDITION)
 
@@ -18,7 +18,7 @@ def background_gap(records: Records) -> pd.DataFrame:
     Accuracy on the ``aligned`` and on the ``conflict`` questions, and the ``gap`` aligned - conflict, in
     [-1, 1]: 0 for a model that does not look at the background.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH labelled AS (

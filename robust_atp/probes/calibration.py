@@ -7,7 +7,7 @@ import pandas as pd
 
 from robust_atp.image_sums import LEVEL, ImageSums, per_dataset
 from robust_atp.probes.probe import COLUMNS, Marks, Probe
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
+from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed
 
 _CELL = (*POPULATION, *ARM, *CONDITION)
 BINS = 10
@@ -20,7 +20,7 @@ def calibration(records: Records) -> pd.DataFrame:
     Σ_b |Σ_{i in b} (p_i - s_i)| / n over ten equal bins of p, the expected calibration error, which cannot
     be negative and so is too high by chance in small samples. The first token stands for the answer.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH answers AS (
@@ -46,7 +46,7 @@ def calibration(records: Records) -> pd.DataFrame:
     )
     if sums.empty:
         return pd.DataFrame(columns=list(COLUMNS))
-    return per_dataset(sums, (*_CELL, "quantity"), _with_error)[list(COLUMNS)]
+    return per_dataset(sums, (*_CELL, "quantity"), _with_error, apart=CONDITION)[list(COLUMNS)]
 
 
 def _with_error(sums: ImageSums) -> pd.DataFrame:

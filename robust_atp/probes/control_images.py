@@ -4,7 +4,7 @@ import pandas as pd
 
 from robust_atp.image_sums import ImageSums, per_dataset
 from robust_atp.probes.probe import COLUMNS, Probe
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
+from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed
 
 _KEYS = (*POPULATION, *ARM, *CONDITION, "quantity")
 
@@ -16,7 +16,7 @@ def control_images(records: Records) -> pd.DataFrame:
     and ``agreement`` the share of questions whose answer is the same word for word as on the clean image:
     high agreement with the blind answer means that the image changed nothing.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH blind AS (SELECT * FROM records WHERE severity = 0 AND intervention <> 'clean'),

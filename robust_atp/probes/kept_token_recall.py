@@ -4,7 +4,7 @@ import pandas as pd
 
 from robust_atp.image_sums import ImageSums, per_dataset
 from robust_atp.probes.probe import COLUMNS, Probe
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
+from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed
 
 _KEYS = (*POPULATION, *ARM, *CONDITION, "quantity")
 
@@ -16,7 +16,7 @@ def kept_token_recall(records: Records) -> pd.DataFrame:
     recall / floor, ``precision`` |K ∩ O| / |K|. Images without such a patch are left out. Control images are
     too: nothing on them is where the mask says.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH sets AS (

@@ -4,7 +4,7 @@ import pandas as pd
 
 from robust_atp.image_sums import ImageSums, per_dataset
 from robust_atp.probes.probe import COLUMNS, Marks, Probe
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
+from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed
 
 _KEYS = (*POPULATION, *ARM, *CONDITION, "quantity")
 
@@ -18,7 +18,7 @@ def prior_collapse(records: Records) -> pd.DataFrame:
     The unpruned model never collapses, by definition.
     """
     answer = f"{listed(POPULATION)}, image_id, question_id"
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH blind AS (

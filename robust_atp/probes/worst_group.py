@@ -8,7 +8,7 @@ import pandas as pd
 
 from robust_atp.image_sums import LEVEL, ImageSums, per_dataset
 from robust_atp.probes.probe import COLUMNS, Marks, Probe
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
+from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed
 from robust_atp.stats import Replicates
 
 _CELL = (*POPULATION, *ARM, *CONDITION)
@@ -23,7 +23,7 @@ def worst_group(records: Records) -> pd.DataFrame:
     The minimum over groups is lower than any group's true accuracy by chance alone; its interval covers the
     minimum of the measured groups, drawn jointly.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH labelled AS (
@@ -39,7 +39,7 @@ def worst_group(records: Records) -> pd.DataFrame:
     )
     if sums.empty:
         return pd.DataFrame(columns=list(COLUMNS))
-    table = per_dataset(sums, (*_CELL, "quantity"), _extremes)
+    table = per_dataset(sums, (*_CELL, "quantity"), _extremes, apart=CONDITION)
     return table.reindex(columns=list(COLUMNS))
 
 

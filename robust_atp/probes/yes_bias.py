@@ -4,7 +4,7 @@ import pandas as pd
 
 from robust_atp.image_sums import ImageSums, per_dataset
 from robust_atp.probes.probe import COLUMNS, Marks, Probe
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
+from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed
 from robust_atp.stats import clustered_auc
 
 _CELL = (*POPULATION, *ARM, *CONDITION)
@@ -19,7 +19,7 @@ def yes_bias(records: Records) -> pd.DataFrame:
     question exceeds that of a "no" question: pruning that only moves the threshold moves the first two
     and leaves the last. ``auc`` carries a clustered interval (Obuchowski 1997), the others one by bootstrap.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH asked AS (
@@ -45,7 +45,7 @@ def yes_bias(records: Records) -> pd.DataFrame:
 
 
 def _auc(records: Records) -> pd.DataFrame:
-    margins = query(
+    margins = image_rows(
         records,
         f"""
         SELECT {listed(_CELL)}, image_id, yes_no_margin, lower(answer) = 'yes' AS truth FROM records

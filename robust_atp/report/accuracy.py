@@ -3,7 +3,7 @@
 import pandas as pd
 
 from robust_atp.image_sums import ImageSums, per_dataset
-from robust_atp.query import ANSWERS, ARM, CONDITION, POPULATION, Records, listed, query
+from robust_atp.query import ANSWERS, ARM, CONDITION, POPULATION, Records, image_rows, listed, query
 
 CELL = (*POPULATION, *ARM, *CONDITION)
 
@@ -14,16 +14,16 @@ def accuracy(records: Records, by: tuple[str, ...] = ()) -> pd.DataFrame:
     ``by`` adds columns of the records to the key, e.g. ``("question_type",)``.
     """
     keys = (*CELL, *by)
-    sums = query(
+    sums = image_rows(
         records,
         f"SELECT {listed(keys)}, image_id, sum(score) AS num, count(*) AS den FROM records GROUP BY ALL",
     )
-    return per_dataset(sums, keys, ImageSums.table)
+    return per_dataset(sums, keys, ImageSums.table, apart=by)
 
 
 def loss(records: Records) -> pd.DataFrame:
     """L = A_unpruned - A_arm on the same questions of the same images; positive where pruning costs."""
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH answers AS ({ANSWERS})
@@ -39,7 +39,7 @@ def loss(records: Records) -> pd.DataFrame:
 def overview(records: Records) -> pd.DataFrame:
     """Accuracy per arm, ``condition`` clean and corrupted (mean over all corruptions), with what the arm costs."""
     keys = (*POPULATION, *ARM, "condition")
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         SELECT {listed((*POPULATION, *ARM))}, if(severity > 0, 'corrupted', 'clean') AS condition, image_id,

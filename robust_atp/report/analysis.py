@@ -6,7 +6,7 @@ import pandas as pd
 
 from robust_atp.declaration import Declaration
 from robust_atp.probes.probe import PROBES
-from robust_atp.query import Records
+from robust_atp.query import Records, at_hand
 from robust_atp.report.accuracy import accuracy, loss, overview
 from robust_atp.report.claims import check_claims
 from robust_atp.report.cost import cost
@@ -17,6 +17,7 @@ from robust_atp.report.noninferiority import noninferiority_table
 from robust_atp.report.official import official
 from robust_atp.report.robustness_table import robustness_table
 from robust_atp.report.severity_slope import severity_slope
+from robust_atp.report.transplant import mean_transplant, transplant
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Analysis:
     primary_endpoints: pd.DataFrame
     kept_token_stability: pd.DataFrame
     cost: pd.DataFrame
+    transplant: pd.DataFrame
+    mean_transplant: pd.DataFrame
     claims: pd.DataFrame
     probes: dict[str, pd.DataFrame]
 
@@ -52,6 +55,11 @@ def analyse(records: Records, declaration: Declaration | None = None) -> Analysi
 
     Deterministic: the same records in any order give the same numbers.
     """
+    with at_hand(records) as near:
+        return _analyse(near, declaration)
+
+
+def _analyse(records: Records, declaration: Declaration | None) -> Analysis:
     headline, noninferiority = mean_excess_drop(records), noninferiority_table(records, declaration)
     slope = severity_slope(records, declaration)
     return Analysis(
@@ -70,6 +78,8 @@ def analyse(records: Records, declaration: Declaration | None = None) -> Analysi
         primary_endpoints=primary_endpoints(headline, noninferiority, slope, declaration),
         kept_token_stability=kept_token_stability(records),
         cost=cost(records),
+        transplant=transplant(records),
+        mean_transplant=mean_transplant(records),
         claims=check_claims(records),
         probes={name: PROBES.get(name).run(records) for name in PROBES.names()},
     )

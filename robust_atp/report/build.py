@@ -54,6 +54,11 @@ def build_report(
     The same records give the same bytes everywhere, but for what manifest.json and the page say of the machine.
     Pictures that are not here are left out, and the page says so.
     """
+    with results.at_hand() as near:
+        return _build(near, out, command, settings)
+
+
+def _build(results: "Results", out: Path, command: str, settings: Iterable[str]) -> Path:
     declaration = used_declaration(results, settings)
     judged = declaration_record(results, declaration)
     folder, analysis, about = _Folder(out), analyse(results, declaration), _about(results, judged)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from robust_atp.image_sums import LEVEL, ImageSums, per_dataset
-from robust_atp.query import ANSWERS, ARM, CONDITION, POPULATION, Records, listed, query
+from robust_atp.query import ANSWERS, ARM, CONDITION, POPULATION, Records, image_rows, listed
 from robust_atp.stats import holm, maxt, simultaneous_quantile
 
 _QUESTION = (*POPULATION, "image_id", "question_id")
@@ -42,7 +42,7 @@ def retention_gap(records: Records) -> pd.DataFrame:
     verdict that this gap contradicts depends on the scale.
     """
     keys = (*POPULATION, *ARM, *CONDITION)
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         SELECT {listed(keys)}, image_id, sum(score) AS num, count(*) AS den FROM records
@@ -54,7 +54,7 @@ def retention_gap(records: Records) -> pd.DataFrame:
 
 def differences(records: Records) -> pd.DataFrame:
     """Sums per image of the question-level difference in differences, each in [-2, 2]."""
-    return query(
+    return image_rows(
         records,
         f"""
         WITH answers AS ({ANSWERS}),

@@ -68,7 +68,7 @@ def records_digest(records: Records) -> str:
         records,
         f"""
         SELECT count(*) AS rows, bit_xor(md5_number(concat_ws(chr(31), {values})))::VARCHAR AS digest
-        FROM records
+        FROM variants
         """,
     ).iloc[0]
     return f"{int(rows['digest'] or 0):032x}-{rows['rows']}"

@@ -25,11 +25,12 @@ def differences(results: "Results", report: Path) -> list[str]:
     ``UserError`` if ``report`` is not the folder of a report.
     """
     manifest = read_manifest(report)
-    return [
-        *_changed_files(report, manifest),
-        *_changed_records(results, manifest),
-        *_changed_numbers(results, report, manifest),
-    ]
+    with results.at_hand() as near:
+        return [
+            *_changed_files(report, manifest),
+            *_changed_records(near, manifest),
+            *_changed_numbers(near, report, manifest),
+        ]
 
 
 def _changed_files(report: Path, manifest: dict[str, Any]) -> Iterator[str]:

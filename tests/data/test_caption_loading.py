@@ -64,6 +64,16 @@ def test_malformed_files(tmp_path: Path, annotations: Any, message: str) -> None
         load(tmp_path, captions="c.json", split="val")
 
 
+def test_an_image_that_is_listed_twice(tmp_path: Path) -> None:
+    captions = [{"image_id": 1, "caption": "a"}]
+    write_json(tmp_path / "c.json", {"images": [{"id": 1}, {"id": 1}], "annotations": captions})
+    with pytest.raises(UserError, match=r"image ids in .*c\.json occur more than once: 1"):
+        load(tmp_path, captions="c.json", split="val")
+    write_json(tmp_path / "k.json", {"images": [*KARPATHY["images"], KARPATHY["images"][2]]})
+    with pytest.raises(UserError, match=r"image ids in .*k\.json, split test occur more than once: 9"):
+        load(tmp_path, karpathy="k.json", split="test")
+
+
 @pytest.mark.skipif(COCO49 is None, reason="ROBUST_ATP_COCO49 names no folder with the 49 photos")
 def test_real_captions_of_real_photos() -> None:
     keys = {"captions": "captions.json", "instances": "instances.json", "images_folder": "images"}

@@ -123,6 +123,18 @@ def test_equal_accuracy_does_not_hide_exchanged_answers(records):
     assert value["phantom", "atp", "wrong to right"] > 0.05
 
 
+def test_the_mean_divergence_leaves_out_what_has_none(records):
+    frame = records.to_pandas()
+    frame["first_token_kl"] = np.where(frame["pruner"] == "atp", 0.25, 0.0)
+    frame.loc[(frame["pruner"] == "atp") & (frame["image_id"] == "0"), "first_token_kl"] = np.inf
+    frame.loc[(frame["pruner"] == "atp") & (frame["image_id"] == "1"), "first_token_kl"] = np.nan
+    table = probe("flips", frame).query("quantity == 'first-token kl'")
+    atp, unpruned = (table[table["pruner"] == name] for name in ("atp", "none"))
+    assert set(atp["value"]) == {0.25}
+    assert set(atp["images"]) == {48}
+    assert set(unpruned["value"]) == {0.0}
+
+
 def test_prior_collapse_counts_lost_answers_that_are_the_blind_ones(records):
     """Oracle: plain loops over the questions of one backbone."""
     frame = records.to_pandas()

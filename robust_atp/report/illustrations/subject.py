@@ -83,6 +83,11 @@ def budgets(table: pd.DataFrame) -> list[float]:
     return sorted(found, key=lambda keep: abs(found.index(keep) - (len(found) - 1) // 2))
 
 
+def margin_of(analysis: Analysis) -> float:
+    """The loss that still counts as none, as the study declared it."""
+    return float(analysis.noninferiority["margin"].max())
+
+
 def counts(table: pd.DataFrame) -> str:
     """``n = 200 questions on 50 images per estimate``, or the range where cells differ."""
     return f"n = {_span(table['n'])} questions on {_span(table['images'])} images per estimate"
