@@ -75,7 +75,9 @@ def _estimate(
     se = float(np.sqrt(max(variance, 0.0)))
     half = t.ppf((1 + level) / 2, len(images) - 1) * se
     note = "" if se > 0 else "no image differs from another: the interval has no width"
-    return Estimate(area, se, max(area - half, lowest), min(area + half, 1.0), _METHOD, m + n, len(images), note)
+    return Estimate(
+        area, se, max(area - half, lowest), min(area + half, 1.0), _METHOD, m + n, len(images), note
+    )
 
 
 def _placements(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
