@@ -7,12 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from robust_atp import run
 from robust_atp.cli import main
 from robust_atp.data import load_dataset
 from robust_atp.errors import UserError
 from robust_atp.interventions import pixel_hash
 from robust_atp.pruning.keeping import keep_indices
 from robust_atp.records import MEASURED
+from robust_atp.report.transplant import mean_transplant
 from robust_atp.sweep.experiments.grounding import with_rim
 from robust_atp.sweep.ingredients import load, plan_study
 from robust_atp.sweep.participation import participation
@@ -236,3 +238,18 @@ def test_the_kept_tokens_are_parted_at_the_objects(grounded: pd.DataFrame) -> No
 def test_images_without_masks_are_not_asked_about_their_objects(study_with: Callable[..., Study]) -> None:
     found = answers(study_with("grid.experiment=grounding", "grid.corruption=[]", "grid.keep=0.5"))
     assert set(found.variant) == {"own"}
+
+
+def test_random_places_cost_nothing_for_being_chosen_on_a_corrupted_image(tmp_path: Path) -> None:
+    study = study_from_record(
+        {
+            "name": "random",
+            "backbones": [{"id": "phantom", "name": "phantom"}],
+            "data": [{"name": "phantom", "split": "test", "images": 12}],
+            "grid": {"corruption": ["contrast"], "severity": [5], "keep": 0.25, "experiment": "transplant"},
+        }
+    )
+    effects = mean_transplant(run(study, tmp_path / "random", bar=False)).set_index("quantity")
+    selection, total = effects.loc["selection effect"], effects.loc["total effect"]
+    assert selection["lo"] < 0 < selection["hi"]
+    assert total["lo"] > 0
