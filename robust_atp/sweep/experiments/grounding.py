@@ -60,8 +60,8 @@ def _split(
 def with_rim(objects: np.ndarray, grids: Sequence[tuple[int, int]]) -> np.ndarray:
     """The places of ``objects`` [N] and their eight neighbours on each of the ``grids``, one after the other in [N].
 
-    A neighbour can be covered up to its half: without the rim, the phantom answers 83 % from the background
-    instead of 99 %.
+    A neighbour can be covered up to its half, and tells: from the background with the rim the phantom answers 98 %
+    right, without it 81 % (64 scenes).
     """
     grown = []
     for part, (rows, columns) in zip(
