@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 import pytest
+from markupsafe import escape
 from synthetic_study import synthetic_records, write_study
 
 from robust_atp.report.analysis import analyse
@@ -66,13 +67,44 @@ def test_the_page_opens_with_question_and_verdict(report: Path):
     assert "the phantom is a calibrated test object" in text.lower()
 
 
-def test_text_of_others_is_escaped(small_study: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    hostile = "<script>alert(1)</script>"
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        pytest.param("<script>alert(1)</script>", id="script"),
+        pytest.param('"><img src=x onerror=alert(1)>', id="attribute"),
+        pytest.param("'; {{ 7 * 7 }}", id="template"),
+        pytest.param("\u202eevil " + "w" * 10_000, id="right to left, and long"),
+    ],
+)
+def test_text_of_others_is_escaped(
+    hostile: str, small_study: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr("robust_atp.report.build._draw", lambda *_: ([], {"overlays": hostile}))
     monkeypatch.setattr(small_study, "study", small_study.study.model_copy(update={"name": hostile}))
     html = build_report(small_study, tmp_path, command=hostile).read_text()
-    assert hostile not in html
-    assert "&lt;script&gt;" in html
+    page = Page(html)
+    assert page.text.count(hostile) >= 3  # name, command, missing overlays: as text
+    assert not {"script", "img"} & set(page.tags)
+    assert f"<bdi>{escape(hostile)}</bdi>" in html  # what turns the direction of text stays among itself
+
+
+def test_what_the_contents_point_at_is_there(report: Path):
+    html = (report / "report.html").read_text()
+    targets = re.findall(r'href="#([^"]+)"', html)
+    assert len(targets) >= 11
+    assert all(html.count(f'id="{target}"') == 1 for target in targets)
+
+
+def test_it_can_be_read_without_seeing_and_without_a_mouse(report: Path):
+    html = (report / "report.html").read_text()
+    page = Page(html)
+    assert '<html lang="en">' in html
+    assert {"main", "header", "nav", "footer", "figcaption", "caption"} <= set(page.tags)
+    headings = [int(tag[1]) for tag in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert headings[0] == 1
+    assert set(headings[1:]) == {2}
+    scrolled = re.findall(r'<div class="scroll"([^>]*)>', html)
+    assert all('tabindex="0"' in attributes and "aria-label" in attributes for attributes in scrolled)
 
 
 def test_summary_and_tables_hold_every_estimate(report: Path):
