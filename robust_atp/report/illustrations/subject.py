@@ -83,6 +83,13 @@ def budgets(table: pd.DataFrame) -> list[float]:
     return sorted(found, key=lambda keep: abs(found.index(keep) - (len(found) - 1) // 2))
 
 
+def at_main_budget_if_many(table: pd.DataFrame) -> pd.DataFrame:
+    """All rows of ``table``, or those of the unpruned model and the main budget where the arms are very many."""
+    if len(arms_of(table)) <= _ARMS_AT_ALL_BUDGETS:
+        return table
+    return table[(table["pruner"] == "none") | table["keep"].isin(budgets(table)[:1])]
+
+
 def margin_of(analysis: Analysis) -> float:
     """The loss that still counts as none, as the study declared it."""
     return float(analysis.noninferiority["margin"].max())
