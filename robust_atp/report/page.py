@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from robust_atp.report.arms import Population
 from robust_atp.report.claims.page import judged, unjudged
+from robust_atp.report.declared_view import DeclaredView
 from robust_atp.report.figures.style import points
 from robust_atp.report.illustrations.illustration import Illustration
 from robust_atp.report.illustrations.subject import budgets
@@ -49,6 +50,8 @@ def render(
     limitations: Sequence[str],
     manifest: Mapping[str, Any],
     command: str,
+    declared: DeclaredView,
+    methods: str,
 ) -> str:
     """Fill the template. Everything is escaped: questions and answers are other people's text.
 
@@ -90,6 +93,8 @@ def render(
         limitations=limitations,
         manifest=manifest,
         command=command,
+        declared=declared,
+        methods=methods,
     )
 
 
