@@ -90,6 +90,13 @@ def at_main_budget_if_many(table: pd.DataFrame) -> pd.DataFrame:
     return table[(table["pruner"] == "none") | table["keep"].isin(budgets(table)[:1])]
 
 
+def by_split(table: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
+    """Rows of each data set, and of each split where it has several, with its names: ``("pope", "random")``."""
+    for (dataset, split), rows in table.groupby(["dataset", "split"]):
+        several = table.loc[table["dataset"] == dataset, "split"].nunique() > 1
+        yield (str(dataset), str(split)) if several else (str(dataset),), rows
+
+
 def margin_of(analysis: Analysis) -> float:
     """The loss that still counts as none, as the study declared it."""
     return float(analysis.noninferiority["margin"].max())
