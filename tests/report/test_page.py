@@ -68,25 +68,16 @@ def test_the_page_opens_with_question_and_verdict(report: Path):
     assert "the phantom is a calibrated test object" in text.lower()
 
 
-@pytest.mark.parametrize(
-    "hostile",
-    [
-        pytest.param("<script>alert(1)</script>", id="script"),
-        pytest.param('"><img src=x onerror=alert(1)>', id="attribute"),
-        pytest.param("'; {{ 7 * 7 }}", id="template"),
-        pytest.param("\u202eevil " + "w" * 10_000, id="right to left, and long"),
-    ],
-)
-def test_text_of_others_is_escaped(
-    hostile: str, small_study: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("robust_atp.report.build._draw", lambda *_: ([], {"overlays": hostile}))
-    monkeypatch.setattr(small_study, "study", small_study.study.model_copy(update={"name": hostile}))
-    html = build_report(small_study, tmp_path, command=hostile).read_text()
+def test_text_of_others_is_escaped(small_study: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    name = "\u202eevil <script>alert(1)</script> " + "w" * 10_000
+    command, missing = '"><img src=x onerror=alert(1)>', "'; {{ 7 * 7 }}"
+    monkeypatch.setattr("robust_atp.report.build._draw", lambda *_: ([], {"overlays": missing}))
+    monkeypatch.setattr(small_study, "study", small_study.study.model_copy(update={"name": name}))
+    html = build_report(small_study, tmp_path, command=command).read_text()
     page = Page(html)
-    assert page.text.count(hostile) >= 3  # name, command, missing overlays: as text
+    assert all(text in page.text for text in (name, command, missing))
     assert not {"script", "img"} & set(page.tags)
-    assert f"<bdi>{escape(hostile)}</bdi>" in html  # what turns the direction of text stays among itself
+    assert f"<bdi>{escape(name)}</bdi>" in html  # what turns the direction of text stays among itself
 
 
 def test_what_the_contents_point_at_is_there(report: Path):
