@@ -1,5 +1,6 @@
 """The page and the files around it."""
 
+import itertools
 import json
 import re
 import shutil
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 import pytest
+from markupsafe import escape
 from synthetic_study import synthetic_records, write_study
 
 from robust_atp.report.analysis import analyse
@@ -67,12 +69,34 @@ def test_the_page_opens_with_question_and_verdict(report: Path):
 
 
 def test_text_of_others_is_escaped(small_study: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    hostile = "<script>alert(1)</script>"
-    monkeypatch.setattr("robust_atp.report.build._draw", lambda *_: ([], {"overlays": hostile}))
-    monkeypatch.setattr(small_study, "study", small_study.study.model_copy(update={"name": hostile}))
-    html = build_report(small_study, tmp_path, command=hostile).read_text()
-    assert hostile not in html
-    assert "&lt;script&gt;" in html
+    name = "\u202eevil <script>alert(1)</script> " + "w" * 10_000
+    command, missing = '"><img src=x onerror=alert(1)>', "'; {{ 7 * 7 }}"
+    monkeypatch.setattr("robust_atp.report.build._draw", lambda *_: ([], {"overlays": missing}))
+    monkeypatch.setattr(small_study, "study", small_study.study.model_copy(update={"name": name}))
+    html = build_report(small_study, tmp_path, command=command).read_text()
+    page = Page(html)
+    assert all(text in page.text for text in (name, command, missing))
+    assert not {"script", "img"} & set(page.tags)
+    assert f"<bdi>{escape(name)}</bdi>" in html  # what turns the direction of text stays among itself
+
+
+def test_what_the_contents_point_at_is_there(report: Path):
+    html = (report / "report.html").read_text()
+    targets = re.findall(r'href="#([^"]+)"', html)
+    assert len(targets) >= 11
+    assert all(html.count(f'id="{target}"') == 1 for target in targets)
+
+
+def test_it_can_be_read_without_seeing_and_without_a_mouse(report: Path):
+    html = (report / "report.html").read_text()
+    page = Page(html)
+    assert '<html lang="en">' in html
+    assert {"main", "header", "nav", "footer", "figcaption", "caption"} <= set(page.tags)
+    headings = [int(tag[1]) for tag in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert headings[0] == 1
+    assert all(below - above <= 1 for above, below in itertools.pairwise(headings))
+    scrolled = re.findall(r'<div class="scroll"([^>]*)>', html)
+    assert all('tabindex="0"' in attributes and "aria-label" in attributes for attributes in scrolled)
 
 
 def test_summary_and_tables_hold_every_estimate(report: Path):

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from robust_atp.report.analysis import Analysis
 from robust_atp.report.figures.dumbbell import dumbbell
 from robust_atp.report.illustrations.illustration import Illustration, Illustrator
-from robust_atp.report.illustrations.subject import by_split, counts, slug
+from robust_atp.report.illustrations.subject import at_main_budget_if_many, by_split, counts, slug
 
 
 def control_images(analysis: Analysis) -> Iterator[Illustration]:
     """Draw accuracy on clean and on control images, one figure per split."""
-    clean_or_control = analysis.accuracy[analysis.accuracy["severity"] == 0]
+    clean_or_control = at_main_budget_if_many(analysis.accuracy[analysis.accuracy["severity"] == 0])
     for where, rows in by_split(clean_or_control):
         kinds = sorted(set(rows["intervention"]), key=lambda name: (name != "clean", name))
         if len(kinds) < 2:

@@ -10,7 +10,7 @@ from robust_atp.report.arms import Arm, arms_of, populations_of, rows_of
 from robust_atp.report.figures.dumbbell import dumbbell
 from robust_atp.report.figures.style import points
 from robust_atp.report.illustrations.illustration import Illustration, Illustrator
-from robust_atp.report.illustrations.subject import by_split, counts, slug
+from robust_atp.report.illustrations.subject import at_main_budget_if_many, by_split, counts, slug
 
 
 def probes(analysis: Analysis) -> Iterator[Illustration]:
@@ -19,6 +19,7 @@ def probes(analysis: Analysis) -> Iterator[Illustration]:
         probe = PROBES.get(name)
         if probe.marks is None:
             continue
+        table = at_main_budget_if_many(table)
         drawn = table[(table["intervention"] == "clean") & table["quantity"].isin(probe.marks.quantities)]
         notes = table[(table["intervention"] == "clean") & (table["quantity"] == probe.marks.note)]
         for where, rows in by_split(drawn):
