@@ -43,8 +43,8 @@ class Answers:
         Questions that lack an answer (nan) do not count.
         """
         missing = np.isnan(differences)
-        den = np.add.reduceat(~missing, self.first, axis=0, dtype=int)  # [G, D]
-        num = np.add.reduceat(np.where(missing, 0, differences), self.first, axis=0)
+        den: np.ndarray = np.add.reduceat((~missing).astype(int), self.first, axis=0)  # [G, D]
+        num: np.ndarray = np.add.reduceat(np.where(missing, 0, differences), self.first, axis=0)
         image, cell = np.nonzero(den)
         rows = cells.astype(dict.fromkeys(cells.select_dtypes("str"), "category")).iloc[cell]
         codes = {"image_id": pd.Categorical.from_codes(image, self.images)}
