@@ -16,7 +16,7 @@ from robust_atp.report.facts import environment, finished, limitations, records_
 from robust_atp.report.figures.style import png, svg, webp
 from robust_atp.report.illustrations import Illustration, illustrations
 from robust_atp.report.latex import latex_table
-from robust_atp.report.manifest import MANIFEST, hashes, manifest
+from robust_atp.report.manifest import MANIFEST, content_hash, hashes, manifest
 from robust_atp.report.overlays import overlays
 from robust_atp.report.page import Shown, render, show
 from robust_atp.report.summary import summary
@@ -86,6 +86,7 @@ def _about(results: "Results") -> dict[str, Any]:
         study=results.study.name,
         identity=json.loads((results.folder / "identity.json").read_bytes()),
         digest=records_digest(results),
+        files=content_hash(results.folder, results.files()),
         scale=scale(results),
         finished=finished(results.files()),
         environment=environment(results.files()),

@@ -8,7 +8,6 @@ import pytest
 
 from experiments.benchmarks import ten_million_rows
 from experiments.benchmarks.large_study import write_large_study
-from robust_atp.query import at_hand
 from robust_atp.records import SCHEMA
 from robust_atp.sweep.results import open_results
 
@@ -49,9 +48,9 @@ def test_both_sides_agree_on_values_and_up_to_chance_on_errors(folder: Path):
 def test_a_copy_of_the_records_answers_as_the_files_do(folder: Path):
     sql = "SELECT pruner, intervention, sum(score) AS score, count(*) AS n FROM records GROUP BY ALL ORDER BY ALL"
     results = open_results(folder)
-    with at_hand(results) as near, at_hand(results, ["pruner", "intervention", "score"]) as narrow:
+    with results.at_hand() as near, results.at_hand(["pruner", "intervention", "score"]) as narrow:
         for source in (near, narrow):
             pd.testing.assert_frame_equal(source.table(sql), results.table(sql))
     whole = "SELECT * FROM records ORDER BY pruner, intervention, severity, question_id"
-    with at_hand(results) as near:
+    with results.at_hand() as near:
         pd.testing.assert_frame_equal(near.table(whole), results.table(whole))
