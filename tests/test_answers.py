@@ -40,7 +40,7 @@ def gappy() -> pd.DataFrame:
 
 def sorted_rows(rows: pd.DataFrame) -> pd.DataFrame:
     plain = rows.astype(
-        {name: str for name in (*POPULATION, "pruner", "position_policy", "intervention", "image_id")}
+        dict.fromkeys((*POPULATION, "pruner", "position_policy", "intervention", "image_id"), str)
     )
     return plain[[*_KEYS, "num", "den"]].sort_values(_KEYS, ignore_index=True)
 
