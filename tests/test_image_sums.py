@@ -54,7 +54,7 @@ def test_cells_on_few_images_have_the_replicates_of_the_whole_product():
     den = rng.integers(0, 3, (50, 12)) * (rng.random((50, 12)) < np.linspace(0.02, 1, 12))
     den[:, 5] = den[:, 4]
     num = rng.random((50, 12)) * den
-    num[0, 3], den[:, 0] = np.nan, 0
+    num[0, 3], num[:, 0], den[:, 0] = np.nan, 0, 0
     weights = np.random.default_rng(7).multinomial(50, [1 / 50] * 50, size=30)
     with np.errstate(invalid="ignore", divide="ignore"):
         expected = (weights @ num) / (weights @ den)
