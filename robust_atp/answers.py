@@ -43,13 +43,15 @@ class Answers:
         Questions that lack an answer (nan) do not count.
         """
         missing = np.isnan(differences)
-        den = np.add.reduceat(~missing, self.first, axis=0, dtype=int)  # [G, D]
-        num = np.add.reduceat(np.where(missing, 0, differences), self.first, axis=0)
-        image, cell = np.nonzero(den)
-        rows = cells.astype(dict.fromkeys(cells.select_dtypes("str"), "category")).iloc[cell]
-        codes = {"image_id": pd.Categorical.from_codes(image, self.images)}
+        den: np.ndarray = np.add.reduceat((~missing).astype(int), self.first, axis=0)  # [G, D]
+        num: np.ndarray = np.add.reduceat(np.where(missing, 0, differences), self.first, axis=0)
+        image, cell = np.argwhere(den).T
+        rows = _categorical(cells).iloc[cell]
+        codes = {"image_id": pd.Categorical.from_codes(image, dtype=pd.CategoricalDtype(self.images))}
         for name, value in zip(POPULATION, self.population, strict=True):
-            codes[name] = pd.Categorical.from_codes(np.zeros(len(rows), np.int8), [value])
+            codes[name] = pd.Categorical.from_codes(
+                np.zeros(len(rows), np.int8), dtype=pd.CategoricalDtype([value])
+            )
         return rows.reset_index(drop=True).assign(**codes, num=num[image, cell], den=den[image, cell])
 
 
@@ -76,4 +78,8 @@ def stacked(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
             columns | {"keep": float, "severity": int}
         )
     rows = pd.concat(parts, ignore_index=True)
-    return rows.astype(dict.fromkeys(rows.select_dtypes(["object", "str"]), "category"))
+    return _categorical(rows)
+
+
+def _categorical(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.astype({name: "category" for name in rows if pd.api.types.is_string_dtype(rows[name])})

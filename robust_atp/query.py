@@ -47,12 +47,12 @@ def query(records: Records, sql: str, **frames: pd.DataFrame) -> pd.DataFrame:
     return _answer(records, sql, coded=False, **frames)
 
 
-def image_rows(records: Records, sql: str) -> pd.DataFrame:
+def image_rows(records: Records, sql: str, **frames: pd.DataFrame) -> pd.DataFrame:
     """``query`` for one row per image and cell, of which there are millions: text comes as ordered categories.
 
     A name then takes one or two bytes a row instead of some thirty.
     """
-    return _answer(records, sql, coded=True)
+    return _answer(records, sql, coded=True, **frames)
 
 
 def at_hand(records: Records, columns: Sequence[str] = ()) -> AbstractContextManager[Records]:

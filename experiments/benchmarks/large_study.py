@@ -228,6 +228,7 @@ def _unit_rows(
         **shape,
         **where,
         **condition,
+        "variant": "own",
         "study": study.name,
         "prompt": "USER: <image>\n{question}\nAnswer the question using a single word or phrase. ASSISTANT:",
         "intervention_version": version(what.name, what.severity),
@@ -254,7 +255,7 @@ def _unit_rows(
     columns = [
         about[field.name]
         if field.name in about.column_names
-        else _column(values[field.name], field.type, len(asked))
+        else _column(values.get(field.name), field.type, len(asked))
         for field in SCHEMA
     ]
     return pa.table(columns, schema=SCHEMA)

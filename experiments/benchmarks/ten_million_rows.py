@@ -94,7 +94,7 @@ def plain(folder: Path) -> Tables:
 
 def _excess(wide: pd.DataFrame) -> pd.DataFrame:
     """(Clean - corrupted) of each arm minus the same of the unpruned model, question by question."""
-    drops = {cell: wide[(*cell[:3], "clean", 0)] - wide[cell] for cell in wide.columns if cell[-1] > 0}
+    drops = {cell: wide[(*cell[:3], "clean", 0)] - wide[cell] for cell in wide.columns if int(cell[-1]) > 0}
     whole = {cell[3:]: drop for cell, drop in drops.items() if cell[0] == "none"}
     excess = {cell: drop - whole[cell[3:]] for cell, drop in drops.items() if cell[0] != "none"}
     return pd.DataFrame(excess).rename_axis(columns=_CELL)

@@ -4,7 +4,7 @@ import pandas as pd
 
 from robust_atp.probes.probe import Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import CELL, KEYS, tabulate
-from robust_atp.query import Records, listed, query
+from robust_atp.query import Records, image_rows, listed
 from robust_atp.scoring.coco_objects import object_pattern, object_words
 
 _CAPTION = f"{listed(CELL)}, noise_seed, image_id, question_id"
@@ -25,7 +25,7 @@ def chair(records: Records) -> pd.DataFrame:
     words = object_words()
     pattern = object_pattern(words).replace("'", "''")
     named = [(word, category) for word, category in words.items() if category]
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH captions AS (

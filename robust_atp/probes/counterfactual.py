@@ -4,7 +4,7 @@ import pandas as pd
 
 from robust_atp.probes.probe import Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import tabulate
-from robust_atp.query import ARM, POPULATION, Records, listed, query
+from robust_atp.query import ARM, POPULATION, Records, image_rows, listed
 
 _ARM = (*POPULATION, *ARM)
 REMOVED = "same without the objects"
@@ -25,7 +25,7 @@ def counterfactual(records: Records) -> pd.DataFrame:
     Agarwal, Shetty & Fritz, Towards Causal VQA, 2020; Xiao et al., Noise or Signal, 2021.
     """
     answer = f"{listed(_ARM)}, image_id, question_id"
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH clean AS (SELECT {answer}, prediction AS seen FROM records WHERE intervention = 'clean'),

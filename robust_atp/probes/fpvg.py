@@ -4,7 +4,7 @@ import pandas as pd
 
 from robust_atp.probes.probe import Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import KEYS, tabulate
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
+from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed
 
 _QUESTION = (*POPULATION, *ARM, *CONDITION, "image_id", "question_id")
 
@@ -30,7 +30,7 @@ def fpvg(records: Records) -> pd.DataFrame:
     what the picture must show. For that, see the probe ``counterfactual``.
     Reich, Putze & Schultz, Measuring Faithful and Plausible Visual Grounding in VQA, 2023.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH answers AS (

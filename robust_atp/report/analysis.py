@@ -19,6 +19,7 @@ from robust_atp.report.kept_tokens import kept_token_stability
 from robust_atp.report.noninferiority import noninferiority_table
 from robust_atp.report.official import official
 from robust_atp.report.plot import listing, plot
+from robust_atp.report.progress import Step, steps
 from robust_atp.report.robustness_table import robustness_table
 from robust_atp.report.score_stability import score_stability
 from robust_atp.report.severity_slope import severity_slope
@@ -80,34 +81,35 @@ def analyse(records: Records, declaration: Declaration | None = None) -> Analysi
 
     Deterministic: the same records in any order give the same numbers.
     """
-    with at_hand(records) as near:
-        return _analyse(near, declaration)
+    with at_hand(records) as near, steps() as step:
+        return _analyse(near, declaration, step)
 
 
-def _analyse(records: Records, declaration: Declaration | None) -> Analysis:
-    headline, noninferiority = mean_excess_drop(records), noninferiority_table(records, declaration)
-    slope = severity_slope(records, declaration)
+def _analyse(records: Records, declaration: Declaration | None, step: Step) -> Analysis:
+    headline = step(mean_excess_drop, records)
+    noninferiority = step(noninferiority_table, records, declaration)
+    slope = step(severity_slope, records, declaration)
     return Analysis(
-        overview=overview(records),
-        accuracy=accuracy(records),
-        accuracy_by_question_type=accuracy(records, by=("question_type",)),
-        official=official(records),
-        loss=loss(records),
-        excess_drop=with_exploratory(excess_drop(records)),
+        overview=step(overview, records),
+        accuracy=step(accuracy, records),
+        accuracy_by_question_type=step(accuracy, records, by=("question_type",)),
+        official=step(official, records),
+        loss=step(loss, records),
+        excess_drop=with_exploratory(step(excess_drop, records)),
         mean_excess_drop=headline,
-        retention_gap=retention_gap(records),
-        excess_by_corruption=excess_by_corruption(records, declaration),
+        retention_gap=step(retention_gap, records),
+        excess_by_corruption=step(excess_by_corruption, records, declaration),
         noninferiority=noninferiority,
         severity_slope=slope,
-        robustness=robustness_table(records, declaration),
+        robustness=step(robustness_table, records, declaration),
         primary_endpoints=primary_endpoints(headline, noninferiority, slope, declaration),
-        kept_token_stability=kept_token_stability(records),
-        kept_token_shift=kept_token_shift(records),
-        score_stability=score_stability(records),
-        coupling=coupling(records),
-        cost=cost(records),
-        transplant=transplant(records),
-        mean_transplant=mean_transplant(records),
-        claims=check_claims(records),
-        probes={name: PROBES.get(name).run(records) for name in PROBES.names()},
+        kept_token_stability=step(kept_token_stability, records),
+        kept_token_shift=step(kept_token_shift, records),
+        score_stability=step(score_stability, records),
+        coupling=step(coupling, records),
+        cost=step(cost, records),
+        transplant=step(transplant, records),
+        mean_transplant=step(mean_transplant, records),
+        claims=step(check_claims, records),
+        probes={name: step(PROBES.get(name).run, records) for name in PROBES.names()},
     )

@@ -20,7 +20,7 @@ from robust_atp.report.figures.style import png, svg, webp
 from robust_atp.report.illustrations import Illustration, illustrations
 from robust_atp.report.illustrations.subject import at_budgets_drawn, at_each_budget
 from robust_atp.report.latex import latex_table
-from robust_atp.report.manifest import MANIFEST, hashes, manifest
+from robust_atp.report.manifest import MANIFEST, content_hash, hashes, manifest
 from robust_atp.report.methods import methods_text
 from robust_atp.report.overlays import overlays
 from robust_atp.report.page import Shown, render, show
@@ -102,6 +102,7 @@ def _about(results: "Results", judged: dict[str, Any]) -> dict[str, Any]:
         study=results.study.name,
         identity=json.loads((results.folder / "identity.json").read_bytes()),
         digest=records_digest(results),
+        files=content_hash(results.folder, results.files()),
         scale=scale(results),
         finished=finished(results.files()),
         environment=environment(results.files()),

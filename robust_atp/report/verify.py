@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robust_atp.declaration import Declaration
+from robust_atp.errors import UserError
 from robust_atp.report.analysis import analyse
 from robust_atp.report.facts import records_digest
-from robust_atp.report.manifest import hashes, read_manifest, result_id
+from robust_atp.report.manifest import content_hash, hashes, read_manifest, result_id
 from robust_atp.report.summary import summary
 
 if TYPE_CHECKING:
@@ -25,12 +26,13 @@ def differences(results: "Results", report: Path) -> list[str]:
     ``UserError`` if ``report`` is not the folder of a report.
     """
     manifest = read_manifest(report)
-    with results.at_hand() as near:
-        return [
-            *_changed_files(report, manifest),
-            *_changed_records(near, manifest),
-            *_changed_numbers(near, report, manifest),
-        ]
+    found = [*_changed_files(report, manifest), *_changed_bytes(results, manifest)]
+    try:
+        with results.at_hand() as near:
+            found += [*_changed_records(near, manifest), *_changed_numbers(near, report, manifest)]
+    except UserError as error:
+        found.append(str(error))
+    return found
 
 
 def _changed_files(report: Path, manifest: dict[str, Any]) -> Iterator[str]:
@@ -40,6 +42,12 @@ def _changed_files(report: Path, manifest: dict[str, Any]) -> Iterator[str]:
             yield f"{entry['path']}: missing"
         elif hashes(report, [path])[0]["sha256"] != entry["sha256"]:
             yield f"{entry['path']}: its content has changed"
+
+
+def _changed_bytes(results: "Results", manifest: dict[str, Any]) -> Iterator[str]:
+    # Wall times and footers are no part of the records' digest, but somebody may have touched them all the same.
+    if manifest["records"]["files"] != content_hash(results.folder, results.files()):
+        yield "units: the bytes of the record files have changed since the report was made"
 
 
 def _changed_records(results: "Results", manifest: dict[str, Any]) -> Iterator[str]:

@@ -108,7 +108,7 @@ class Results:
             rows = connection.read_parquet(files)
             # Without it the answers to experiments could not be told from the arms' own.
             told_apart = [*columns, "variant"] if columns and "variant" in rows.columns else columns
-            rows.project(listed(told_apart) or "*").create("rows")
+            _create(rows.project(listed(told_apart) or "*"))
             create_views(connection, connection.table("rows"))
             near = copy(self)
             near._copy = connection
@@ -119,6 +119,13 @@ class Results:
         if not files:
             raise UserError(f"{self.folder} holds no records yet: see robust-atp status {self.folder}")
         return files
+
+
+def _create(rows: duckdb.DuckDBPyRelation) -> None:
+    try:
+        rows.create("rows")
+    except duckdb.Error as error:
+        raise UserError(f"the records cannot be read: {error}") from error
 
 
 def _answer(

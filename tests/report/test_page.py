@@ -7,7 +7,9 @@ import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from markupsafe import escape
 from synthetic_study import synthetic_records, write_study
@@ -135,6 +137,32 @@ def test_verify_finds_nothing_then_every_change(small_study: Results, report: Pa
     assert "tables/accuracy.csv: missing" in found
     assert "summary.json: its content has changed" in found
     assert "headline[2].excess_drop.value" in found
+
+
+@pytest.mark.parametrize("place", [0.02, 0.3, 0.5, 0.7, 0.98], ids=str)
+def test_verify_finds_one_changed_byte_of_the_records(
+    place: float, small_study: Results, report: Path, tmp_path: Path
+):
+    folder = shutil.copytree(small_study.folder, tmp_path / "study")
+    unit = open_results(folder).files()[0]
+    content = bytearray(unit.read_bytes())
+    content[int(place * len(content))] ^= 1
+    unit.write_bytes(content)
+    assert "units: the bytes" in differences(open_results(folder), report)[0]
+
+
+def test_verify_finds_an_answer_that_was_changed_by_a_tool(
+    small_study: Results, report: Path, tmp_path: Path
+):
+    folder = shutil.copytree(small_study.folder, tmp_path / "study")
+    unit = open_results(folder).files()[0]
+    rows = pq.read_table(unit)
+    scores = rows["score"].to_numpy().copy()
+    scores[0] = 1 - scores[0]
+    pq.write_table(rows.set_column(rows.column_names.index("score"), "score", pa.array(scores)), unit)
+    found = "\n".join(differences(open_results(folder), report))
+    assert "units: the bytes" in found
+    assert "records: digest" in found
 
 
 def test_a_study_whose_pictures_have_changed_shows_none_and_says_so(
