@@ -11,10 +11,14 @@ from robust_atp.report.kept_pairs import blocks, grids_of, kept_pairs, unpacked
 from robust_atp.report.pruned_arms import PrunedArm, pruned_arms
 from robust_atp.report.quantities import beside_random, sums_per_image
 from robust_atp.report.seed_stability import nogueira_sums
-from robust_atp.stability import emd
-from robust_atp.stability.fields import centroid_shifts, spreads, transport_bounds
-from robust_atp.stability.overlap import kuncheva_masks
-from robust_atp.stability.tolerant import tolerant_stability
+from robust_atp.stability import (
+    centroid_shifts,
+    emd,
+    kuncheva_masks,
+    spreads,
+    tolerant_stability,
+    transport_bounds,
+)
 
 # An assignment of 144 tokens takes a millisecond, and a study has cells by the thousand.
 _TRANSPORTED_IMAGES = 40
