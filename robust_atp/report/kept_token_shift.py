@@ -49,7 +49,7 @@ def kept_token_shift(records: Records) -> pd.DataFrame:
     """Compare the tokens kept on the clean image (A) with those kept on its corrupted version (B), of N.
 
     One row per arm × corruption × severity × quantity: the mean over questions with a bootstrap interval over
-    images, and in ``random`` that of random pruning at the same budget, which draws anew for every image.
+    images, and in ``random`` that of random pruning at the same nominal budget, which draws anew for every image.
     The last stage counts where a pruner cuts several times.
 
     ======================  =========  ============================================================================
@@ -60,7 +60,7 @@ def kept_token_shift(records: Records) -> pd.DataFrame:
     emd                     [0, 1]     Wasserstein-1 distance in grid diagonals, on 40 images; see random; |A| ≠ |B|
     transport_bound         [0, 1]     lower bound of it for sets of any size, from the marginals; see random
     tolerant_overlap        ≤ 1        F1 of tokens with one of the other set within one step, corrected by its
-                                       simulated chance; 0; random sets touch everywhere (chance above 0.98)
+                                       simulated chance; 0; random sets touch everywhere (chance above 0.8)
     kuncheva                [-1, 1]    consistency index; 0; |A| ≠ |B| or a set is empty or full
     nogueira                [-1, 1]    agreement of B between noise seeds, where the study has several; 0; the
                                        corruption draws nothing
