@@ -33,7 +33,7 @@ class ImageSums:
         Images are sorted, so that the seeded draws do not depend on the order in which units finished.
         ``images`` are those that are drawn, if there are more than in ``rows``.
         """
-        cell, cells = _numbered(rows[list(keys)])
+        cell, cells = numbered(rows[list(keys)])
         place, named = _factorised(rows["image_id"])
         images = _sorted_text(named) if images is None else images
         shape = (len(images), len(cells))
@@ -96,16 +96,16 @@ def per_dataset(
         return summarise(ImageSums(rows[list(keys)], np.zeros((1, 0)), np.zeros((1, 0))))
     tables = [
         summarise(ImageSums.of(part, keys, images))
-        for block in _blocks(rows, ("dataset", "split"))
+        for block in blocks(rows, ("dataset", "split"))
         for images in [_sorted_text(_factorised(block["image_id"])[1])]
-        for part in _blocks(block, apart)
+        for part in blocks(block, apart)
     ]
     return pd.concat(tables).sort_values([key for key in keys if key in tables[0]], ignore_index=True)
 
 
-def _blocks(rows: pd.DataFrame, keys: Sequence[str]) -> Iterator[pd.DataFrame]:
+def blocks(rows: pd.DataFrame, keys: Sequence[str]) -> Iterator[pd.DataFrame]:
     """Rows with the same values of ``keys``, in ascending order of these."""
-    number, blocks = _numbered(rows[list(keys)])
+    number, blocks = numbered(rows[list(keys)])
     if len(blocks) <= 1:
         yield rows  # and no copy of it
         return
@@ -115,7 +115,7 @@ def _blocks(rows: pd.DataFrame, keys: Sequence[str]) -> Iterator[pd.DataFrame]:
         yield rows.iloc[part]
 
 
-def _numbered(rows: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+def numbered(rows: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
     """For each row the number of its combination of values [N], and the combinations [C] in ascending order."""
     if rows.columns.empty:
         return np.zeros(len(rows), int), pd.DataFrame(index=range(1))

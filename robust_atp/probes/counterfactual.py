@@ -2,12 +2,11 @@
 
 import pandas as pd
 
-from robust_atp.image_sums import ImageSums, per_dataset
-from robust_atp.probes.probe import COLUMNS, Marks, Probe
+from robust_atp.probes.probe import Marks, OnPhantom, Probe
+from robust_atp.probes.quantities import tabulate
 from robust_atp.query import ARM, POPULATION, Records, listed, query
 
 _ARM = (*POPULATION, *ARM)
-_KEYS = (*_ARM, "intervention", "severity", "quantity")
 REMOVED = "same without the objects"
 SWAPPED = "other with another background"
 
@@ -48,7 +47,7 @@ def counterfactual(records: Records) -> pd.DataFrame:
         FROM (FROM removed UNION ALL FROM swapped) GROUP BY ALL
         """,
     )
-    return per_dataset(sums, _KEYS, ImageSums.table)[list(COLUMNS)]
+    return tabulate(sums)
 
 
 PROBE = Probe(
@@ -60,4 +59,5 @@ PROBE = Probe(
     reading="Share of answers that stay the same when the objects are painted over, and share that change when only "
     "the background is exchanged: both 0 for a model that answers from the objects and never guesses.",
     marks=Marks({REMOVED: "same without the objects", SWAPPED: "other with another background"}),
+    on_phantom=OnPhantom(SWAPPED),
 )

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from robust_atp.image_sums import ImageSums, per_dataset
-from robust_atp.probes.probe import COLUMNS, Marks, Probe
+from robust_atp.probes.probe import COLUMNS, Marks, OnPhantom, Probe
 from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed
 
 _KEYS = (*POPULATION, *ARM, *CONDITION, "quantity")
@@ -51,5 +51,11 @@ PROBE = Probe(
     "place what it loses in another.",
     marks=Marks(
         {"right to wrong": "right to wrong", "wrong to right": "wrong to right", "churn": "any change"}
+    ),
+    on_phantom=OnPhantom(
+        "churn",
+        measured=(0.056, 0.087, 0.33),
+        pruned=True,
+        why_not="it counts what pruning changes, not what an answer leans on",
     ),
 )

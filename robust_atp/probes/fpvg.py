@@ -2,11 +2,10 @@
 
 import pandas as pd
 
-from robust_atp.image_sums import ImageSums, per_dataset
-from robust_atp.probes.probe import COLUMNS, Marks, Probe
+from robust_atp.probes.probe import Marks, OnPhantom, Probe
+from robust_atp.probes.quantities import KEYS, tabulate
 from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
 
-_KEYS = (*POPULATION, *ARM, *CONDITION, "quantity")
 _QUESTION = (*POPULATION, *ARM, *CONDITION, "image_id", "question_id")
 
 
@@ -54,10 +53,10 @@ def fpvg(records: Records) -> pd.DataFrame:
             FROM judged
         ),
         long AS (UNPIVOT shares ON * EXCLUDE ({listed(_QUESTION)}) INTO NAME quantity VALUE share)
-        SELECT {listed(_KEYS)}, image_id, sum(share) AS num, count(*) AS den FROM long GROUP BY ALL
+        SELECT {listed(KEYS)}, image_id, sum(share) AS num, count(*) AS den FROM long GROUP BY ALL
         """,
     )
-    return per_dataset(sums, _KEYS, ImageSums.table)[list(COLUMNS)]
+    return tabulate(sums)
 
 
 PROBE = Probe(
@@ -74,5 +73,9 @@ PROBE = Probe(
             "objects suffice": "same from the objects alone",
             "background suffices": "same from the background alone",
         }
+    ),
+    on_phantom=OnPhantom(
+        "faithful",
+        why_not="the vision tower has mixed the scene into every token, so both answer from those beside the objects",
     ),
 )

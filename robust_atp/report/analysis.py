@@ -1,6 +1,7 @@
 """All numbers of a report, computed from the records alone."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -17,10 +18,14 @@ from robust_atp.report.kept_token_shift import kept_token_shift
 from robust_atp.report.kept_tokens import kept_token_stability
 from robust_atp.report.noninferiority import noninferiority_table
 from robust_atp.report.official import official
+from robust_atp.report.plot import listing, plot
 from robust_atp.report.robustness_table import robustness_table
 from robust_atp.report.score_stability import score_stability
 from robust_atp.report.severity_slope import severity_slope
 from robust_atp.report.transplant import mean_transplant, transplant
+
+if TYPE_CHECKING:
+    from robust_atp.report.illustrations import Illustration
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,20 @@ class Analysis:
         """Every table by its file name, probes among them."""
         own = {name: table for name, table in vars(self).items() if name != "probes"}
         return own | {f"probe_{name.replace('-', '_')}": table for name, table in self.probes.items()}
+
+    def plot(self, figure: str, **choices: object) -> "Illustration":
+        """Draw a figure of the report (``robust-atp list figures``) for one population at one budget.
+
+        >>> analyse(results).plot("excess-drop", backbone="phantom", keep=0.25, pruner=["random", "atp"])
+
+        ``choices`` (backbone, dataset, split, pruner, keep, probe; a value or a list) narrow down what is drawn; else
+        it is the first population at its main budget. A notebook shows the figure with its caption;
+        ``.axes`` are Matplotlib's. ``UserError`` for names that the study does not have.
+        """
+        return plot(self, figure, **choices)
+
+    def _repr_html_(self) -> str:
+        return listing(self.tables())
 
 
 def analyse(records: Records, declaration: Declaration | None = None) -> Analysis:

@@ -1,5 +1,6 @@
 """Tests by family, each corrected as the study declares: primary, secondary, exploratory."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from robust_atp.query import ARM, POPULATION, Records
 from robust_atp.report.arms import CONTROL_PRUNERS
 from robust_atp.report.excess import differences
 from robust_atp.stats import benjamini_hochberg, holm, maxt
+
+NOT_SHOWN, NO_DIFFERENCE = UNDECIDED = "not shown", "no difference detected"
 
 PRIMARY_COLUMNS = (
     *(*POPULATION, *ARM, "endpoint", "value", "lo", "hi", "margin", "p", "p_primary", "alpha"),
@@ -31,9 +34,9 @@ def primary_endpoints(
     """The declared endpoints of every method, from the tables of the same names.
 
     ``p_primary`` is Holm's over endpoints × methods of one backbone and data set; controls (unpruned, random) are
-    no members. The interval belongs to the test before correction: of level 1 - 2·alpha where it is one-sided against
-    ``margin``, of level 1 - alpha where it is two-sided against 0. ``detectable`` is the smallest effect that the
-    study finds four times out of five.
+    no members. The interval belongs to the test before correction: of level 1 - 2·alpha where it is one-sided
+    against ``margin``, of level 1 - alpha where it is two-sided against 0. ``detectable`` is the smallest effect that
+    the study finds four times out of five.
     """
     declaration = declaration or Declaration()
     sources = {"excess": mean_excess_drop, "loss": noninferiority, "slope": severity_slope}
@@ -136,7 +139,7 @@ _ENDPOINTS: Mapping[str, Callable[[_Tables, Declaration], pd.DataFrame]] = {
 def _verdict(row: Mapping[Any, Any]) -> str:
     """What the corrected test says: ``shown`` about a margin, ``costs extra`` or ``costs less`` about 0."""
     if not row["p_primary"] < row["alpha"]:
-        return "not shown" if row["margin"] == row["margin"] else "no difference detected"
-    if row["margin"] == row["margin"]:
+        return NO_DIFFERENCE if math.isnan(row["margin"]) else NOT_SHOWN
+    if not math.isnan(row["margin"]):
         return "shown"
     return "costs extra" if row["value"] > 0 else "costs less"

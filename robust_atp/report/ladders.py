@@ -1,6 +1,7 @@
 """Cells of a study arranged as ladders: every corruption from clean upwards, for one arm."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,7 @@ class Ladders:
 
     corruptions: tuple[str, ...]
     severities: tuple[int, ...]  # from clean, 0, upwards
-    at: dict[tuple[str, float, str], np.ndarray]
+    at: dict[tuple[Any, ...], np.ndarray]
 
     @classmethod
     def of(cls, cells: pd.DataFrame) -> "Ladders":
@@ -40,13 +41,11 @@ class Ladders:
         corruptions = tuple(sorted(set(corrupted["intervention"])))
         severities = (0, *sorted(set(corrupted["severity"])))
         names = [(name if s else "clean", s) for name in corruptions for s in severities]
-        found: dict[tuple[str, float, str], np.ndarray] = {}
-        for (pruner, keep, policy), mine in cells.groupby(list(ARM)):
+        found: dict[tuple[Any, ...], np.ndarray] = {}
+        for arm, mine in cells.groupby(list(ARM)):
             where = pd.Series(mine.index, index=pd.MultiIndex.from_frame(mine[list(CONDITION)]))
             index = [where.get(name, -1) for name in names]
-            found[pruner, keep, policy] = np.array(index, dtype=int).reshape(
-                len(corruptions), len(severities)
-            )
+            found[arm] = np.array(index, dtype=int).reshape(len(corruptions), len(severities))
         return cls(corruptions, severities, found)
 
     @property

@@ -90,13 +90,14 @@ def _tested(rows: pd.DataFrame, keys: Sequence[str], declaration: Declaration) -
     both = pd.concat(
         [rows.assign(scale=scale, num=share * rows["whole"] - rows["arm"]) for scale, share in scales.items()]
     )
-    table = per_dataset(both, keys, partial(_t_tests, declaration=declaration))
+    table = per_dataset(both, keys, partial(t_tests, declaration=declaration))
     of_both = [key for key in keys if key != "scale"]
     counted = rows.groupby(of_both)[["discordant", "den"]].sum()
     return table.join((counted["discordant"] / counted["den"]).rename("discordance"), on=of_both)
 
 
-def _t_tests(sums: ImageSums, declaration: Declaration) -> pd.DataFrame:
+def t_tests(sums: ImageSums, declaration: Declaration) -> pd.DataFrame:
+    """One-sided and two-sided clustered t tests of every cell, whose column ``scale`` says against what."""
     one_sided = sums.t_table(1 - 2 * declaration.alpha)
     table = sums.t_table(declaration.level).assign(lo_tost=one_sided["lo"], bound=one_sided["hi"])
     table["margin"] = np.where(table["scale"] == "loss", declaration.margin, 0.0)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robust_atp.declaration import Declaration
 from robust_atp.report.analysis import analyse
 from robust_atp.report.facts import records_digest
 from robust_atp.report.manifest import hashes, read_manifest, result_id
@@ -28,7 +29,7 @@ def differences(results: "Results", report: Path) -> list[str]:
         return [
             *_changed_files(report, manifest),
             *_changed_records(near, manifest),
-            *_changed_numbers(near, report),
+            *_changed_numbers(near, report, manifest),
         ]
 
 
@@ -49,12 +50,17 @@ def _changed_records(results: "Results", manifest: dict[str, Any]) -> Iterator[s
         yield f"manifest.json: {manifest['result_id']} is not the hash of its study and records"
 
 
-def _changed_numbers(results: "Results", report: Path) -> Iterator[str]:
+def _changed_numbers(results: "Results", report: Path, manifest: dict[str, Any]) -> Iterator[str]:
     path = report / "summary.json"
     if path.is_file():
-        stated = json.loads(path.read_bytes())["headline"]
-        found = summary(analyse(results))["headline"]
-        yield from _unequal("summary.json headline", stated, found)
+        declaration = Declaration.model_validate(manifest["analysis"]["declaration"]["used"])
+        stated, found = json.loads(path.read_bytes()), summary(analyse(results, declaration))
+        yield from _unequal("summary.json headline", stated["headline"], found["headline"])
+        yield from _unequal(
+            "summary.json primary_endpoints",
+            stated["tables"]["primary_endpoints"],
+            found["tables"]["primary_endpoints"],
+        )
 
 
 def _unequal(place: str, stated: Any, found: Any) -> Iterator[str]:

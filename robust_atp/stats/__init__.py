@@ -1,6 +1,6 @@
 """Estimates with intervals and tests, paired by question and clustered by image."""
 
-from robust_atp.stats.auc import clustered_auc
+from robust_atp.stats.auc import clustered_auc, clustered_auc_difference
 from robust_atp.stats.bands import simultaneous_quantile
 from robust_atp.stats.bootstrap import Replicates, cell_means, sum_by_image
 from robust_atp.stats.cells import linear_cells, logit_cells
@@ -17,6 +17,7 @@ __all__ = [
     "benjamini_hochberg",
     "cell_means",
     "clustered_auc",
+    "clustered_auc_difference",
     "clustered_difference",
     "clustered_noninferiority",
     "holm",

@@ -82,8 +82,10 @@ def _nan(reason: str, den: np.ndarray, method: str) -> Estimate:
 
 def _sandwich(X: np.ndarray, residuals: np.ndarray, bread: np.ndarray) -> np.ndarray:
     """Errors [P] from the residual sums per image and cell [G, C]."""
-    scores = residuals @ X  # [G, P]
-    return np.sqrt(np.diag(bread @ (scores.T @ scores) @ bread))
+    influence = residuals @ X @ bread  # [G, P], what each image adds to a coefficient
+    errors = np.sqrt((influence**2).sum(axis=0))
+    # Two arms that answer alike leave 1e-17 of rounding, and a t statistic out of nothing.
+    return np.where(errors > 1e-12, errors, 0.0)
 
 
 def _estimates(
@@ -91,6 +93,12 @@ def _estimates(
 ) -> list[Estimate]:
     made = partial(Estimate, method=method, n=round(den.sum()), clusters=len(den))
     return [
-        made(float(b), float(se), float(b - quantile * se), float(b + quantile * se))
+        made(
+            float(b),
+            float(se),
+            float(b - quantile * se),
+            float(b + quantile * se),
+            note="" if se > 0 else "no image differs from another: the interval has no width",
+        )
         for b, se in zip(beta, errors, strict=True)
     ]

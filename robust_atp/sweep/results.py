@@ -1,5 +1,6 @@
 """What a sweep has recorded so far: for notebooks, the report and ``robust-atp status``."""
 
+import html
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -52,6 +53,20 @@ class Results:
     def declared(self) -> Declared | None:
         """What the study declared before it ran; None for folders made before that was recorded."""
         return self._store.declared()
+
+    def _repr_html_(self) -> str:
+        status, study = self.status(), self.study
+        facts = {
+            "study": study.name,
+            "backbones": ", ".join(backbone.name for backbone in study.backbones),
+            "data": ", ".join(f"{data.name}/{data.split}" for data in study.data),
+            "units": f"{status.done} recorded, {status.failed} failed, {status.left} left",
+            "folder": str(self.folder),
+        }
+        rows = "".join(
+            f"<tr><th>{name}</th><td>{html.escape(fact)}</td></tr>" for name, fact in facts.items()
+        )
+        return f"<table>{rows}</table>"
 
     def files(self) -> list[Path]:
         """Files of the units that are done, in the order of the plan."""

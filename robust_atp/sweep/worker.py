@@ -14,13 +14,11 @@ from torch import Tensor
 from robust_atp.backbones.seam import Answer, ThinsTower, VisionTokens
 from robust_atp.backbones.shrinking import Shrinking
 from robust_atp.backbones.thinning import Thinning
-from robust_atp.data import Dataset, Example
-from robust_atp.interventions import CLEAN, changes_question, intervene_question, pixels_seen
+from robust_atp.interventions import CLEAN
 from robust_atp.pruning import Method
 from robust_atp.pruning.keeping import keep_indices
 from robust_atp.pruning.matching import nominal_keep
 from robust_atp.pruning.token_scores import token_scores
-from robust_atp.scoring import Score, scorer
 from robust_atp.sweep.answering import Pruned, answer
 from robust_atp.sweep.experiments import EXPERIMENTS, Seen, Variation
 from robust_atp.sweep.ingredients import load
@@ -29,6 +27,7 @@ from robust_atp.sweep.participation import participation
 from robust_atp.sweep.plan import Arm, Intervention, Unit, arms
 from robust_atp.sweep.recording import with_scores
 from robust_atp.sweep.rows import ArmResult, Encoded, Shard, table
+from robust_atp.sweep.shards import Shards
 from robust_atp.sweep.study import BackboneConfig, Study
 
 
@@ -47,11 +46,7 @@ class Worker:
         }
         self._needs_text = any(method.needs_text for _, method in self._arms)
         self._rehearse()
-        self._datasets = {(config.name, config.split): config for config in study.data}
-        # One study holds few data sets, and the interventions of a shard come one after the other.
-        self._dataset = lru_cache(self._load_dataset)
-        self._score = lru_cache(self._load_score)
-        self._shard = lru_cache(maxsize=2)(self._load_shard)
+        self._shards = Shards(study, self._backbone, embeds_text=self._needs_text)
         self._clean = lru_cache(maxsize=1)(self._see_clean)
 
     def run(self, unit: Unit) -> pa.Table:
@@ -60,13 +55,13 @@ class Worker:
         Those of the study's experiments come last. The rows depend on unit and study alone, so any worker gives
         the same ones.
         """
-        shard = self._asked(unit, self._shard(unit.dataset, unit.split, unit.images))
+        shard = self._shards.asked(unit)
         start = perf_counter()
-        images = [self._intervene(unit, *pair) for pair in zip(unit.images, shard.images, strict=True)]
+        images = self._shards.pixels(unit, shard)
         seconds_corrupt = perf_counter() - start
         whole = self._encode(images, None)
         pruned = [self._prune(unit, shard, images, whole, *arm) for arm in self._arms]
-        results, unpruned = answer(self._backbone, pruned, shard.examples, self._task(unit))
+        results, unpruned = answer(self._backbone, pruned, shard.examples, self._shards.task(unit))
         own = self._table(unit, shard, images, whole, results, seconds_corrupt)
         seen = Seen(images, whole, [p.kept.indices for p in pruned])
         rows = pa.concat_tables([own, *self._experiment(unit, shard, seen, unpruned)])
@@ -85,9 +80,9 @@ class Worker:
         return table(
             study=self._study.name,
             unit=unit,
-            metric=self._dataset(unit.dataset, unit.split).metric,
-            score=self._score(unit.dataset, unit.split),
-            prompt=self._backbone.prompts[self._task(unit)],
+            metric=self._shards.metric(unit),
+            score=self._shards.score(unit),
+            prompt=self._backbone.prompts[self._shards.task(unit)],
             shard=shard,
             pixels=images,
             tokens=whole.tokens,
@@ -127,21 +122,18 @@ class Worker:
         # The tokens are there already: what they cost stands in the arm's own rows.
         pruned = Pruned(arm, replace(seen.encoded, seconds=0.0), kept, None, 0.0)
         compared = [unpruned[question] for question in variation.questions] if unpruned else ()
-        results, _ = answer(self._backbone, [pruned], part.examples, self._task(unit), compared)
+        results, _ = answer(self._backbone, [pruned], part.examples, self._shards.task(unit), compared)
         return self._table(unit, part, seen.pixels, seen.encoded, results, 0.0, variation.variant)
 
     def _see_clean(self, dataset: str, split: str, image_ids: tuple[str, ...]) -> Seen:
         """What the arms see of a shard's clean images: the places are those of the clean unit's own rows."""
         unit = Unit("", self._name, dataset, split, image_ids, Intervention(CLEAN))
-        shard = self._shard(dataset, split, image_ids)
-        images = [self._intervene(unit, *pair) for pair in zip(image_ids, shard.images, strict=True)]
+        shard = self._shards.asked(unit)
+        images = self._shards.pixels(unit, shard)
         whole = self._encode(images, None)
         # One arm after the other: only their places stay in memory.
         places = [self._prune(unit, shard, images, whole, *arm).kept.indices for arm in self._arms]
         return Seen(images, whole, places)
-
-    def _task(self, unit: Unit) -> str:
-        return self._datasets[unit.dataset, unit.split].task
 
     def _rehearse(self) -> None:
         """Compute every signal and budget once: a CLIP model that does not load is no fault of the first unit."""
@@ -151,63 +143,6 @@ class Worker:
             self._encode_for(method, self._nominal_keeps(arm, method, whole.tokens), image, whole)
         if self._needs_text:
             self._backbone.embed_questions(["what is this"])
-
-    def _load_dataset(self, name: str, split: str) -> Dataset:
-        return self._datasets[name, split].load()
-
-    def _load_score(self, name: str, split: str) -> Score:
-        dataset = self._dataset(name, split)
-        return scorer(dataset.metric, dataset.references())
-
-    def _load_shard(self, name: str, split: str, image_ids: tuple[str, ...]) -> Shard:
-        dataset = self._dataset(name, split)
-        row_of = {image_id: row for row, image_id in enumerate(image_ids)}
-        examples = tuple(dataset.examples(image_ids))
-        masks = [dataset.object_mask(image_id) for image_id in image_ids]
-        return Shard(
-            images=tuple(dataset.image(image_id) for image_id in image_ids),
-            object_patches=tuple(
-                None if mask is None else self._backbone.object_patches(mask) for mask in masks
-            ),
-            examples=examples,
-            image_of=tuple(row_of[example.image_id] for example in examples),
-            text=self._embedded(examples),
-        )
-
-    def _asked(self, unit: Unit, shard: Shard) -> Shard:
-        """Return the shard with the questions of the unit's intervention."""
-        what = unit.intervention
-        if not changes_question(what.name, what.severity):
-            return shard
-        examples = tuple(
-            replace(
-                example,
-                question=intervene_question(
-                    example.question,
-                    what.name,
-                    severity=what.severity,
-                    noise_seed=what.noise_seed,
-                    dataset=unit.dataset,
-                    question_id=example.question_id,
-                ),
-            )
-            for example in shard.examples
-        )
-        return replace(shard, examples=examples, text=self._embedded(examples))
-
-    def _embedded(self, examples: Sequence[Example]) -> Tensor | None:
-        return self._backbone.embed_questions([e.question for e in examples]) if self._needs_text else None
-
-    def _intervene(self, unit: Unit, image_id: str, image: np.ndarray) -> np.ndarray:
-        return pixels_seen(
-            self._dataset(unit.dataset, unit.split),
-            image_id,
-            unit.intervention.name,
-            severity=unit.intervention.severity,
-            noise_seed=unit.intervention.noise_seed,
-            study_seed=self._study.seed,
-            image=image,
-        )
 
     def _encode(self, images: Sequence[np.ndarray], thinning: Thinning | Shrinking | None) -> Encoded:
         start = perf_counter()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import cache
 from itertools import islice
 
 import numpy as np
@@ -20,13 +21,28 @@ from robust_atp.report.illustrations.subject import at_each_budget, in_groups
 WIDEST = 12.5
 
 
-def study(keep: Callable[[pa.Table], pa.Array] | None = None, **changes: pa.Scalar) -> Analysis:
-    records = synthetic_records(Truth(half_gap={"phantom": 0.1}), images=4, questions=4, severities=(1, 5))
-    for column, value in changes.items():
-        field = records.schema.field(column)
-        filled = pa.array([value.as_py()] * records.num_rows, field.type)
-        records = records.set_column(records.schema.get_field_index(column), field, filled)
-    return analyse(records if keep is None else records.filter(keep(records)))
+# What needs an experiment that the synthetic study does not have.
+NOT_DRAWN = {"transplant"}
+
+
+def records() -> pa.Table:
+    return synthetic_records(Truth(half_gap={"phantom": 0.1}), images=4, severities=(1, 5))
+
+
+@cache
+def whole() -> Analysis:
+    return analyse(records())
+
+
+def where(keep: Callable[[pa.Table], pa.Array]) -> Analysis:
+    found = records()
+    return analyse(found.filter(keep(found)))
+
+
+def without_masks() -> Analysis:
+    found = records()
+    column = found.schema.get_field_index("object_patches")
+    return analyse(found.set_column(column, "object_patches", pa.nulls(len(found), pa.binary())))
 
 
 def mapped(analysis: Analysis, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Analysis:
@@ -56,23 +72,27 @@ def without_numbers(table: pd.DataFrame) -> pd.DataFrame:
     return holes
 
 
+def of_others(table: pd.DataFrame) -> pd.DataFrame:
+    """Names that a page or a file name must not take as they are."""
+    names = {"backbone": "<script>alert('$x$')</script>", "dataset": "../\u202ea_" + "w" * 60}
+    return table.assign(**{column: name for column, name in names.items() if column in table})
+
+
 STUDIES: dict[str, Callable[[], Analysis]] = {
-    "whole": study,
-    "unpruned only": lambda: study(lambda r: pc.equal(r["pruner"], "none")),
-    "random only": lambda: study(lambda r: pc.not_equal(r["pruner"], "atp")),
-    "no random pruning": lambda: study(lambda r: pc.not_equal(r["pruner"], "random")),
-    "one corruption": lambda: study(lambda r: pc.not_equal(r["intervention"], "fog")),
-    "one cell": lambda: study(
+    "whole": whole,
+    "unpruned only": lambda: where(lambda r: pc.equal(r["pruner"], "none")),
+    "random only": lambda: where(lambda r: pc.not_equal(r["pruner"], "atp")),
+    "no random pruning": lambda: where(lambda r: pc.not_equal(r["pruner"], "random")),
+    "one corruption": lambda: where(lambda r: pc.not_equal(r["intervention"], "fog")),
+    "one cell": lambda: where(
         lambda r: pc.or_(pc.equal(r["intervention"], "clean"), pc.equal(r["unit"], "phantom-fog-5"))
     ),
-    "no corruption": lambda: study(lambda r: pc.equal(r["severity"], 0)),
-    "no masks": lambda: study(object_patches=pa.scalar(None, pa.binary())),
-    "one image": lambda: study(lambda r: pc.equal(r["image_id"], "0")),
-    "missing cells": lambda: mapped(study(), without_numbers),
-    "79 arms": lambda: mapped(study(), of_many_arms),
-    "names of others": lambda: study(
-        backbone=pa.scalar("<script>alert('$x$')</script>"), dataset=pa.scalar("../\u202ea_" + "w" * 60)
-    ),
+    "no corruption": lambda: where(lambda r: pc.equal(r["severity"], 0)),
+    "no masks": without_masks,
+    "one image": lambda: where(lambda r: pc.equal(r["image_id"], "0")),
+    "missing cells": lambda: mapped(whole(), without_numbers),
+    "79 arms": lambda: mapped(whole(), of_many_arms),
+    "names of others": lambda: mapped(whole(), of_others),
 }
 
 
@@ -84,7 +104,8 @@ def drawn(request: pytest.FixtureRequest) -> Drawn:
     """What is drawn of a study, by the name of the illustrator: the first of each kind, drawing takes time."""
     analysis = STUDIES[request.param]()
     found = {name: list(islice(ILLUSTRATORS.get(name).draw(analysis), 1)) for name in ILLUSTRATORS.names()}
-    assert all(found.values()) or request.param != "whole"
+    if request.param == "whole":
+        assert {name for name, drawings in found.items() if not drawings} == NOT_DRAWN
     return found
 
 
@@ -117,11 +138,10 @@ def test_every_figure_has_a_file_of_its_own(analysis: Analysis):
     assert len(set(names)) == len(names)
 
 
-def test_the_same_numbers_are_the_same_bytes():
-    one, other = study(), study()
-    for name in ILLUSTRATORS.names():
-        once, again = (next(ILLUSTRATORS.get(name).draw(analysis)) for analysis in (one, other))
-        assert svg(once.figure, once.basis) == svg(again.figure, again.basis)
+@pytest.mark.parametrize("name", sorted(set(ILLUSTRATORS.names()) - NOT_DRAWN))
+def test_the_same_numbers_are_the_same_bytes(name: str):
+    once, again = (next(ILLUSTRATORS.get(name).draw(whole())) for _ in range(2))
+    assert svg(once.figure, once.basis) == svg(again.figure, again.basis)
 
 
 def test_curves_of_a_study_with_very_many_arms_are_those_of_the_main_budget():

@@ -100,6 +100,17 @@ def test_an_arm_that_is_never_wrong_has_a_slope_but_no_log_odds(records):
     assert pick(table[table["backbone"] == "phantom"], "atp", "probability", "slope")["se"] > 0
 
 
+def test_an_arm_that_answers_alike_has_no_slope_and_no_test(records):
+    frame = records.to_pandas()
+    twin = frame[frame["pruner"] == "none"].assign(pruner="twin", keep=0.5)
+    table = severity_slope(pd.concat([frame, twin]))
+    twins = table[table["pruner"] == "twin"]
+    assert len(twins) == 16  # two backbones, two scales, a slope and three levels
+    assert twins["value"].abs().max() < 1e-9
+    assert (twins["se"] == 0).all()
+    assert twins["p"].isna().all()
+
+
 def test_nothing_corrupted_gives_an_empty_table(records):
     frame = records.to_pandas()
     for empty in (frame[frame["severity"] == 0], frame[:0]):

@@ -13,6 +13,7 @@ import pandas as pd
 
 from robust_atp.image_sums import ImageSums, per_dataset
 from robust_atp.query import ANSWERS, ARM, POPULATION, Records, image_rows, listed, query
+from robust_atp.report.accuracy import losses
 from robust_atp.report.cost import cost
 from robust_atp.report.excess import differences
 from robust_atp.stats import Replicates, minimum_detectable_effect
@@ -21,22 +22,11 @@ COLUMNS = (*POPULATION, *ARM, "value", "lo", "hi", "detectable", "n", "images")
 LEVEL = 0.90
 
 _SUBJECT = (*POPULATION, *ARM)
-_WHOLE = "SELECT * FROM answers WHERE pruner = 'none'"
 
 
 def points_lost(records: Records) -> pd.DataFrame:
     """A_unpruned - A_arm on clean images, paired by question, clustered by image."""
-    sums = image_rows(
-        records,
-        f"""
-        WITH answers AS ({ANSWERS})
-        SELECT {listed(_SUBJECT, "arm")}, image_id, sum(whole.score - arm.score) AS num, count(*) AS den
-        FROM answers arm JOIN ({_WHOLE}) whole
-        USING ({listed(POPULATION)}, intervention, severity, image_id, question_id)
-        WHERE arm.pruner <> 'none' AND intervention = 'clean' GROUP BY ALL
-        """,
-    )
-    return _clustered(sums)
+    return _clustered(losses(records, "intervention = 'clean'"))
 
 
 def mean_excess(records: Records) -> pd.DataFrame:

@@ -42,11 +42,11 @@ def flip_bars(flips: pd.DataFrame) -> Figure:
 
 
 def _bars(panel: Axes, y: float, rows: pd.DataFrame) -> None:
-    for row in rows.itertuples():
-        panel.barh(y, -100 * row.spoilt, height=0.62, color=_SPOILT)
-        panel.barh(y, 100 * row.mended, height=0.62, color=_MENDED)
-        panel.plot([100 * row.lo, 100 * row.hi], [y, y], color=INK, linewidth=1.1)
-        panel.plot([100 * row.net], [y], **_net())
+    for row in rows.to_dict("records"):
+        panel.barh(y, -100 * row["spoilt"], height=0.62, color=_SPOILT)
+        panel.barh(y, 100 * row["mended"], height=0.62, color=_MENDED)
+        panel.plot([100 * row["lo"], 100 * row["hi"]], [y, y], color=INK, linewidth=1.1)
+        panel.plot([100 * row["net"]], [y], **_net())
 
 
 def _net() -> dict:

@@ -71,17 +71,17 @@ def _block(panel: Axes, rows: pd.DataFrame, arms: list[Arm], margin: float) -> N
     panel.axvline(0, color=INK, linewidth=0.8)
     panel.axvline(100 * margin, color=INK, linewidth=0.8, linestyle=(0, (3, 2)))
     for y, arm in enumerate(arms):
-        for row in rows_of(rows, arm).itertuples():
-            mark = _MARKS[row.verdict]
-            panel.plot([100 * row.lo, 100 * row.hi], [y, y], color=mark.color, linewidth=0.9)
+        for row in rows_of(rows, arm).to_dict("records"):
+            mark = _MARKS[row["verdict"]]
+            panel.plot([100 * row["lo"], 100 * row["hi"]], [y, y], color=mark.color, linewidth=0.9)
             panel.plot(
-                [100 * row.lo_tost, 100 * row.bound], [y, y],
+                [100 * row["lo_tost"], 100 * row["bound"]], [y, y],
                 color=mark.color, linewidth=2.6, solid_capstyle="butt",
             )  # fmt: skip
-            panel.plot([100 * row.value], [y], **_style(mark))
-            if np.isfinite(row.value):
+            panel.plot([100 * row["value"]], [y], **_style(mark))
+            if np.isfinite(row["value"]):
                 panel.annotate(
-                    points(row.value),
+                    points(row["value"]),
                     (1.01, y),
                     xycoords=("axes fraction", "data"),
                     va="center",

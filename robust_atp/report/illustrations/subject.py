@@ -83,6 +83,13 @@ def budgets(table: pd.DataFrame) -> list[float]:
     return sorted(found, key=lambda keep: abs(found.index(keep) - (len(found) - 1) // 2))
 
 
+def by_split(table: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
+    """Rows of each data set, and of each split where it has several, with its names: ``("pope", "random")``."""
+    for (dataset, split), rows in table.groupby(["dataset", "split"]):
+        several = table.loc[table["dataset"] == dataset, "split"].nunique() > 1
+        yield (str(dataset), str(split)) if several else (str(dataset),), rows
+
+
 def margin_of(analysis: Analysis) -> float:
     """The loss that still counts as none, as the study declared it."""
     return float(analysis.noninferiority["margin"].max())
