@@ -60,17 +60,21 @@ def _row(records: Records, arm: PrunedArm) -> dict[str, object] | None:
         "cells": shape[1],
         "n": len(answers),
         "images": found.auc.images,
-        "note": _note(answers, aucs.value),
+        "note": _note(answers, aucs.value, lo),
     }
 
 
-def _note(answers: pd.DataFrame, aucs: np.ndarray) -> str:
+def _note(answers: pd.DataFrame, aucs: np.ndarray, lo: np.ndarray) -> str:
     constant = answers.groupby(["intervention", "severity", "noise_seed"])["change"].nunique().max() == 1
     if constant:
         return "within each cell all token sets change alike: there is nothing to tell flips by"
     if np.isnan(aucs[0]):
         return "no cell has both answers that flip and answers that do not"
-    return "the unpruned model's answers all flip or none does" if np.isnan(aucs[1]) else ""
+    if np.isnan(aucs[1]):
+        return "the unpruned model's answers all flip or none does"
+    return (
+        "some replicates are undefined: too few images have answers that flip" if np.isnan(lo).any() else ""
+    )
 
 
 def _answers(records: Records, arm: PrunedArm) -> pd.DataFrame:

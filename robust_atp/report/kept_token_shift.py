@@ -11,10 +11,14 @@ from robust_atp.report.kept_pairs import blocks, grids_of, kept_pairs, unpacked
 from robust_atp.report.pruned_arms import PrunedArm, pruned_arms
 from robust_atp.report.quantities import beside_random, sums_per_image
 from robust_atp.report.seed_stability import nogueira_sums
-from robust_atp.stability import emd
-from robust_atp.stability.fields import centroid_shifts, spreads, transport_bounds
-from robust_atp.stability.overlap import kuncheva_masks
-from robust_atp.stability.tolerant import tolerant_stability
+from robust_atp.stability import (
+    centroid_shifts,
+    emd,
+    kuncheva_masks,
+    spreads,
+    tolerant_stability,
+    transport_bounds,
+)
 
 # An assignment of 144 tokens takes a millisecond, and a study has cells by the thousand.
 _TRANSPORTED_IMAGES = 40
@@ -45,7 +49,7 @@ def kept_token_shift(records: Records) -> pd.DataFrame:
     """Compare the tokens kept on the clean image (A) with those kept on its corrupted version (B), of N.
 
     One row per arm × corruption × severity × quantity: the mean over questions with a bootstrap interval over
-    images, and in ``random`` that of random pruning at the same budget, which draws anew for every image.
+    images, and in ``random`` that of random pruning at the same nominal budget, which draws anew for every image.
     The last stage counts where a pruner cuts several times.
 
     ======================  =========  ============================================================================
@@ -56,7 +60,7 @@ def kept_token_shift(records: Records) -> pd.DataFrame:
     emd                     [0, 1]     Wasserstein-1 distance in grid diagonals, on 40 images; see random; |A| ≠ |B|
     transport_bound         [0, 1]     lower bound of it for sets of any size, from the marginals; see random
     tolerant_overlap        ≤ 1        F1 of tokens with one of the other set within one step, corrected by its
-                                       simulated chance; 0; random sets touch everywhere (chance above 0.98)
+                                       simulated chance; 0; random sets touch everywhere (chance above 0.8)
     kuncheva                [-1, 1]    consistency index; 0; |A| ≠ |B| or a set is empty or full
     nogueira                [-1, 1]    agreement of B between noise seeds, where the study has several; 0; the
                                        corruption draws nothing

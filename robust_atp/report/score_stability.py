@@ -8,7 +8,7 @@ from robust_atp.query import CONDITION, Records, has_column, query
 from robust_atp.report.kept_pairs import blocks, unpacked
 from robust_atp.report.pruned_arms import PrunedArm, pruned_arms
 from robust_atp.report.quantities import beside_random, sums_per_image
-from robust_atp.stability.scores import boundary_margin, corrected_rbo, spearman, weighted_tau
+from robust_atp.stability import boundary_margin, corrected_rbo, spearman, weighted_tau
 
 # A weighted τ of 576 scores takes two milliseconds.
 _IMAGES = 100

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from robust_atp.report.coupling import COLUMNS, coupling
+from robust_atp.report.illustrations.coupling import coupling as draw
 from robust_atp.stability import kappa
 
 N, IMAGES, QUESTIONS = 36, 40, 3
@@ -121,3 +122,14 @@ def test_arms_that_keep_everything_are_left_out():
     frame = frame.assign(kept=[[np.packbits(np.ones(N, bool)).tobytes()]] * len(frame))
     assert coupling(frame).empty
     assert list(coupling(frame).columns) == list(COLUMNS)
+
+
+def test_the_figure_leaves_out_arms_that_have_nothing_to_couple(analysis):
+    """Of the planted study ATP exchanges equally many tokens on every image: only random pruning is drawn."""
+    drawn = list(draw(analysis))
+    assert {illustration.kind for illustration in drawn} == {"coupling"}
+    assert len(drawn) == analysis.coupling["backbone"].nunique()
+    for illustration in drawn:
+        labels = [label.get_text() for label in illustration.axes[0].get_yticklabels()]
+        assert labels == ["random 25 %"]
+        assert illustration.basis.startswith("n = 1,200 questions on 50 images")

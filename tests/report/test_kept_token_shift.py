@@ -73,19 +73,23 @@ def test_every_quantity_is_the_mean_of_its_definition(frame, table, pruner):
 
 def test_table_has_intervals_counts_and_random_pruning_beside(table):
     assert list(table.columns) == list(COLUMNS)
+    undefined = table["value"].isna()
+    assert set(table["quantity"][undefined]) == {"tolerant_overlap"}  # 49 of 196 touch everywhere
+    assert table["note"][undefined].str.startswith("random sets of these sizes").all()
+    table = table[~undefined]
     assert set(table["n"]) == {24}
     assert set(table["images"]) == {12}
     assert (table["lo"] <= table["value"] + 1e-9).all()
     assert (table["value"] <= table["hi"] + 1e-9).all()
     random = values(table).xs("random")
-    for row in table.itertuples():
-        assert row.random == random[row.intervention, row.severity, row.quantity]
+    beside = [random[row.intervention, row.severity, row.quantity] for row in table.itertuples()]
+    assert table["random"].tolist() == beside
     assert not table["quantity"].str.startswith("tokens").any()  # budgets are fixed
 
 
 def test_equal_sets_do_not_move(frame):
     table = values(
-        kept_token_shift(with_sets(frame, "atp", lambda image, *_: range(int(image), 49 + int(image))))
+        kept_token_shift(with_sets(frame, "atp", lambda image, *_: range(int(image), 9 + int(image))))
     )
     moved = table.xs("atp").unstack("quantity")
     assert (moved[["centroid_shift", "emd", "transport_bound", "spread_change"]] == 0).all(axis=None)
@@ -108,11 +112,7 @@ def test_turning_the_grid_changes_nothing(frame, table):
         kept=[[turned(mask) for mask in each] for each in frame["kept"]],
         object_patches=frame["object_patches"].map(turned),
     )
-    exact = table["quantity"] != "tolerant_overlap"
-    found = kept_token_shift(other)
-    np.testing.assert_allclose(found["value"][exact], table["value"][exact], atol=1e-12)
-    # Its chance level is simulated, on sets that are not turned with the others.
-    np.testing.assert_allclose(found["value"][~exact], table["value"][~exact], atol=0.05)
+    np.testing.assert_allclose(kept_token_shift(other)["value"], table["value"], atol=1e-12)
 
 
 def test_repeated_questions_and_seeds_do_not_multiply_questions(frame, table):
@@ -176,7 +176,7 @@ def test_nothing_kept_is_undefined_and_says_so(frame):
 
 def test_one_image_has_values_without_intervals(frame):
     table = kept_token_shift(frame[frame["image_id"] == "3"])
-    assert table["value"].notna().all()
+    assert table["value"].notna().sum() == 6 * len(table) / 7  # all but tolerant overlap
     assert table["lo"].isna().all()
 
 

@@ -11,10 +11,19 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import wasserstein_distance
 
 from robust_atp.errors import UserError
-from robust_atp.stability import centroid_shift, emd, kuncheva
-from robust_atp.stability.fields import centroid_shifts, spreads, transport_bounds
-from robust_atp.stability.overlap import kuncheva_masks
-from robust_atp.stability.tolerant import tolerant_chance, tolerant_overlap, tolerant_stability
+from robust_atp.stability import (
+    centroid_shift,
+    centroid_shifts,
+    emd,
+    kuncheva,
+    kuncheva_masks,
+    nogueira,
+    spreads,
+    tolerant_chance,
+    tolerant_overlap,
+    tolerant_stability,
+    transport_bounds,
+)
 
 TOKENS = json.loads((Path(__file__).parents[1] / "golden/tokens.json").read_text(encoding="utf-8"))
 ROWS, COLUMNS = 4, 5
@@ -47,6 +56,7 @@ def test_golden(case):
     assert kuncheva_masks(a.reshape(1, -1), b.reshape(1, -1)) == pytest.approx(
         [math.nan if case["sets"]["kuncheva"] is None else case["sets"]["kuncheva"]], nan_ok=True
     )
+    assert nogueira(np.concatenate([a, b]).reshape(2, -1)).value == pytest.approx(case["sets"]["nogueira_M2"])
     assert 0 <= transport_bounds(a, b)[0] <= case["emd"] + 1e-12
 
 

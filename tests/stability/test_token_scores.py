@@ -9,8 +9,15 @@ import pytest
 from scipy.stats import ConstantInputWarning, spearmanr
 
 from robust_atp.errors import UserError
-from robust_atp.stability import rbo, rbo_chance, rbo_persistence
-from robust_atp.stability.scores import boundary_margin, corrected_rbo, spearman, weighted_tau
+from robust_atp.stability import (
+    boundary_margin,
+    corrected_rbo,
+    rbo,
+    rbo_chance,
+    rbo_persistence,
+    spearman,
+    weighted_tau,
+)
 
 TOKENS = json.loads((Path(__file__).parents[1] / "golden/tokens.json").read_text(encoding="utf-8"))
 
