@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from robust_atp.data.coco import CocoConfig, coco_number
+from robust_atp.data.coco import CocoConfig, coco_number, mask_reader
+from robust_atp.data.coco_instances import Instances
 from robust_atp.data.config import DataFile
 from robust_atp.data.example import Example
 from robust_atp.data.hub import HubTable
@@ -24,7 +25,8 @@ class CocoCaptionsConfig(CocoConfig):
 
     ``captions`` is an official file (``captions_val2014.json``, ``captions_val2017.json``); ``karpathy`` is
     ``dataset_coco.json``, of which ``split`` is train, restval, val or test. The score weighs words by their document
-    frequencies in the whole split, whatever ``limit`` keeps of it.
+    frequencies in the whole split, whatever ``limit`` keeps of it. With ``instances`` the kinds of objects in a photo
+    are ``objects`` in its group, "dog, dining table", which is what CHAIR asks for.
     """
 
     SOURCES: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -60,13 +62,13 @@ class CocoCaptionsConfig(CocoConfig):
         else:
             assert self.karpathy is not None
             found, what = _karpathy(self.karpathy, self.split), f"{self.karpathy}, split {self.split}"
-        captions = Spool(found)
+        captions, instances = Spool(found), self.read_instances()
         return ImageQuestions(
             self,
-            (_example(image, captions.get(image)) for image in captions),
+            (_example(image, captions.get(image), _objects(image, instances)) for image in captions),
             read_image,
             what=what,
-            read_mask=self.mask_reader(),
+            read_mask=mask_reader(instances),
             references=lambda: (captions.get(image) for image in captions),
             limit=self.limit,
             version=version,
@@ -76,8 +78,11 @@ class CocoCaptionsConfig(CocoConfig):
 def _official(file: Path) -> Iterator[tuple[str, str]]:
     """Image and caption, image by image in the order of ``images``; those without a caption are no examples."""
     captions = Spool(_annotations(file))
-    for number, image in enumerate(elements(file, "images")):
-        name = identifier(image, "id", f"{file}, images[{number}]")
+    images = Spool(
+        (identifier(image, "id", f"{file}, images[{number}]"), True)
+        for number, image in enumerate(elements(file, "images"))
+    )
+    for name in images.require_unique(f"image ids in {file}"):
         yield from ((name, caption) for caption in captions.get(name))
 
 
@@ -88,16 +93,25 @@ def _annotations(file: Path) -> Iterator[tuple[str, str]]:
 
 
 def _karpathy(file: Path, split: str) -> Iterator[tuple[str, str]]:
-    splits = set()
+    splits: set[str] = set()
+    images = Spool(_images_of(file, split, splits)).require_unique(f"image ids in {file}, split {split}")
+    if split not in splits:
+        raise UserError(f"{file}: has no split '{split}', only {', '.join(sorted(splits))}")
+    for name in images:
+        yield from ((name, caption) for caption in images.get(name)[0])
+
+
+def _images_of(file: Path, split: str, splits: set[str]) -> Iterator[tuple[str, list[str]]]:
+    """Images of a split with their captions; what splits there are is added to ``splits``."""
     for number, image in enumerate(elements(file, "images")):
         where = f"{file}, images[{number}]"
         splits.add(text(image, "split", where))
         if image["split"] == split:
-            name = identifier(image, "cocoid", where)
-            for sentence in field(image, "sentences", where):
-                yield name, text(sentence, "raw", where)
-    if split not in splits:
-        raise UserError(f"{file}: has no split '{split}', only {', '.join(sorted(splits))}")
+            sentences = field(image, "sentences", where)
+            yield (
+                identifier(image, "cocoid", where),
+                [text(sentence, "raw", where) for sentence in sentences],
+            )
 
 
 def _rows(table: HubTable) -> Iterator[tuple[str, str]]:
@@ -105,7 +119,14 @@ def _rows(table: HubTable) -> Iterator[tuple[str, str]]:
         yield from ((coco_number(row["file_name"]), caption) for caption in row["answer"])
 
 
-def _example(image: str, captions: Sequence[str]) -> Example:
+def _objects(image: str, instances: Instances | None) -> dict[str, str]:
+    """Categories of the annotated objects; nothing for an image that the annotations do not cover."""
+    if instances is None or coco_number(image) not in instances:
+        return {}
+    return {"objects": ", ".join(instances.names(coco_number(image)))}
+
+
+def _example(image: str, captions: Sequence[str], group: Mapping[str, str]) -> Example:
     return Example(
         image_id=image,
         question_id=image,
@@ -114,5 +135,6 @@ def _example(image: str, captions: Sequence[str]) -> Example:
         answer=captions[0],
         question_type="caption",
         answer_type="caption",
+        group=group,
         original=json.dumps({"image_id": image, "captions": list(captions)}, ensure_ascii=False),
     )

@@ -22,7 +22,7 @@ def read_rgb(path: Path) -> np.ndarray:
     """Decode an image file to uint8 RGB [H, W, 3], as stored: an EXIF orientation is not applied.
 
     VQAv2 and COCO annotate the stored orientation, so turning the pixels would move every box. Any colour mode is
-    converted; transparency is dropped, and 16-bit grey keeps its eight high bits.
+    converted; transparency is dropped, 16-bit grey keeps its eight high bits, an animation is its first frame.
     Raises ``UserError`` naming the file if it is missing, truncated, no image, or larger than 89 megapixels.
     """
     try:

@@ -126,11 +126,16 @@ def _rows(file: Path) -> Iterator[Any]:
 
 
 def _csv_rows(file: Path) -> Iterator[dict[str, Any]]:
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        for row in csv.DictReader(stream):
-            if None in row or None in row.values():
-                raise UserError(f"{file}: row {row} has not as many fields as the header")
-            yield {name: value for name, value in row.items() if value != ""}
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            for row in csv.DictReader(stream):
+                if None in row or None in row.values():
+                    raise UserError(f"{file}: row {row} has not as many fields as the header")
+                yield {name: value for name, value in row.items() if value != ""}
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file}: is not UTF-8 text: {error.reason}") from error
+    except csv.Error as error:
+        raise UserError(f"{file} is no CSV file: {error}") from error
 
 
 def _parquet_rows(file: Path) -> Iterator[dict[str, Any]]:

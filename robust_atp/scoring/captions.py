@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from robust_atp.errors import UserError
 from robust_atp.scoring.bleu import bleu
 from robust_atp.scoring.cider import DocumentFrequencies, cider_d
+from robust_atp.scoring.java_scores import java_score
 from robust_atp.scoring.ptb_tokenizer import ptb_tokenize
 from robust_atp.scoring.rouge import rouge_l
 
@@ -17,27 +18,33 @@ def caption_scores(
     candidates: Mapping[Any, str],
     references: Mapping[Any, Sequence[str]],
     document_frequencies: DocumentFrequencies | None = None,
+    also: Sequence[str] = (),
 ) -> dict[str, float]:
     """Corpus scores of one caption per image: ``cider`` in [0, 10], ``bleu1`` to ``bleu4`` and ``rouge_l`` in [0, 1].
 
     Ids may be numbers on one side and text on the other. ``document_frequencies`` weigh the n-grams of CIDEr-D; by
     default they come from ``references``, as in the official program, and then one image alone scores 0. For a subset
     of a data set (corrupted images, a shard) pass those of the whole: see ``document_frequencies``. Without images
-    everything is nan.
+    everything is nan. ``also`` asks for ``meteor`` and ``spice``, which are Java programs behind an optional extra:
+    see ``java_score``.
 
-    ``UserError`` for an image that only one side has, or that has no reference. METEOR and SPICE are not here: they
-    are Java programs (package pycocoevalcap).
+    ``UserError`` for an image that only one side has, or that has no reference.
     """
     candidates, references = _by_text_id(candidates, "candidates"), _by_text_id(references, "references")
     _require_the_same_images(candidates, references)
     if not references:
-        return dict.fromkeys(("cider", "bleu1", "bleu2", "bleu3", "bleu4", "rouge_l"), math.nan)
+        return dict.fromkeys(("cider", "bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", *also), math.nan)
     tokens = [(ptb_tokenize(candidates[image]), _tokenized(references[image], image)) for image in references]
     pairs = [(_words(caption), [_words(reference) for reference in others]) for caption, others in tokens]
     frequencies = document_frequencies or DocumentFrequencies.of(captions for _, captions in pairs)
     scores = {"cider": sum(cider_d(*pair, frequencies) for pair in pairs) / len(pairs)}
     scores |= {f"bleu{order}": value for order, value in enumerate(bleu(pairs), start=1)}
-    return scores | {"rouge_l": sum(rouge_l(*pair) for pair in tokens) / len(tokens)}
+    scores["rouge_l"] = sum(rouge_l(*pair) for pair in tokens) / len(tokens)
+    lines = {
+        image: (" ".join(caption), [" ".join(reference) for reference in others])
+        for image, (caption, others) in zip(references, tokens, strict=True)
+    }
+    return scores | {name: java_score(name, lines) for name in also}
 
 
 def document_frequencies(references: Iterable[Sequence[str]]) -> DocumentFrequencies:

@@ -41,7 +41,7 @@ def outline(study: Study) -> tuple[Plan, dict[str, Unreachable]]:
             found[backbone.name] = find_checkpoint(backbone.id, backbone.revision)
         except Unreachable as error:
             unreachable[backbone.name] = error
-    specs = {backbone.name: _spec(backbone) for backbone in study.backbones}
+    specs = {backbone.name: spec_of(backbone) for backbone in study.backbones}
     refuse_impossible_arms(
         study, {name: capabilities(specs[name], checkpoint) for name, checkpoint in found.items()}
     )
@@ -85,8 +85,9 @@ def load(backbone: BackboneConfig) -> "Backbone":
     """Load a backbone of a study, weights and all."""
     from robust_atp.backbones import load_backbone
 
-    return load_backbone(_spec(backbone))
+    return load_backbone(spec_of(backbone))
 
 
-def _spec(backbone: BackboneConfig) -> BackboneSpec:
+def spec_of(backbone: BackboneConfig) -> BackboneSpec:
+    """What a backbone's entry in a study says to the loader."""
     return BackboneSpec(**backbone.model_dump(exclude={"name"}))

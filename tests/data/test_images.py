@@ -78,6 +78,13 @@ def test_sixteen_bit_colour_keeps_its_high_bits(tmp_path: Path) -> None:
     assert np.array_equal(read_rgb(tmp_path / "image.png"), deep >> 8)
 
 
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
+def test_of_an_animation_the_first_frame_is_seen(tmp_path: Path, suffix: str) -> None:
+    red, blue = (Image.new("RGB", (40, 30), colour) for colour in ("red", "blue"))
+    red.save(tmp_path / f"image.{suffix}", save_all=True, append_images=[blue])
+    assert np.abs(read_rgb(tmp_path / f"image.{suffix}").astype(int) - (255, 0, 0)).max() <= 3
+
+
 def test_an_image_too_large_for_memory_is_refused_unread(tmp_path: Path) -> None:
     # Ten thousand pixels a side, of one colour: a few kilobytes on disk, 300 MB in memory.
     Image.new("1", (10_000, 10_000)).save(tmp_path / "image.png")

@@ -104,6 +104,12 @@ def test_what_is_no_table(tmp_path: Path) -> None:
         load(tmp_path, table="t.xlsx")
     with pytest.raises(UserError, match=r"holds none of metadata\.csv"):
         load(tmp_path)
+    (tmp_path / "t.csv").write_bytes("image,question,answer\na,Grüße,b\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"t\.csv: is not UTF-8 text"):
+        load(tmp_path, table="t.csv")
+    (tmp_path / "t.csv").write_text(f"image,question,answer\na,{'b' * 200_000},c\n")
+    with pytest.raises(UserError, match=r"t\.csv is no CSV file: field larger than field limit"):
+        load(tmp_path, table="t.csv")
     (tmp_path / "t.csv").write_text("image,question,answer\na,b\n")
     with pytest.raises(UserError, match="has not as many fields as the header"):
         load(tmp_path, table="t.csv")
