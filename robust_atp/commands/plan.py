@@ -1,7 +1,7 @@
 """Print what a study amounts to: axes, units, answers, and what is on disk already. Loads no model."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +52,7 @@ def _axes(study: "Study", plan: "Plan") -> Iterator[tuple[str, str]]:
         "backbones",
         ", ".join(f"{name} ({b['revision'][:12]})" for name, b in plan.identity["backbones"].items()),
     )
-    yield "data", ", ".join(f"{config.name}/{config.split}" for config in study.data)
+    yield "data", ", ".join(map(_dataset, plan.identity["data"]))
     yield "corruptions", ", ".join(grid.corruption) or "none"
     yield "severities", ", ".join(map(str, grid.severity))
     yield "controls", ", ".join(grid.control) or "none"
@@ -65,3 +65,8 @@ def _axes(study: "Study", plan: "Plan") -> Iterator[tuple[str, str]]:
         f"{len(plan.units)}   (each up to {study.shard_images} images, one of {count} interventions)",
     )
     yield "answers", f"{plan.answers}   (each question x {count} interventions x {len(plan.arms)} arms)"
+
+
+def _dataset(identity: Mapping[str, str]) -> str:
+    revision = f" ({identity['revision'][:12]})" if "revision" in identity else ""
+    return f"{identity['name']}/{identity['split']}{revision}"
