@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any, SupportsFloat, SupportsIndex, TypeVar
 
@@ -32,7 +32,7 @@ def corrupt(
 ) -> Subject:
     """Return a corrupted copy of ``image``, of the same kind and size.
 
-    ``image``: uint8 array [H, W, 3] or PIL image, at least 32 px on both sides; other colour modes are
+    ``image``: uint8 array [H, W, 3] or PIL image, 32 to 16,383 px on both sides; other colour modes are
     converted to RGB with a ``ConversionWarning``. A string for the types of ``names("text")``. ``name``: one of
     ``names("registered")``, ``"module:name"``, ``"path/to/file.py:name"`` or a ``Corruption``.
 
@@ -81,8 +81,10 @@ def _levels(
     context: Mapping[str, Any],
 ) -> list[Any]:
     corruption = name if isinstance(name, Corruption) else find(name)
+    if not isinstance(severities, Iterable):
+        raise CorruptionError(f"severities must be a sequence of numbers, got {severities!r}")
     levels = [_severity(severity) for severity in severities]
-    if not isinstance(key, str | int | np.integer):
+    if isinstance(key, bool) or not isinstance(key, str | int | np.integer):
         raise CorruptionError(f"key must be the id of the sample, a string or an integer, got {key!r}")
     identity = (_integer("seed", seed), str(key), corruption.name, corruption.version)
     clean = _text(subject, corruption) if corruption.medium == "text" else to_rgb(subject)
@@ -102,9 +104,16 @@ def _levels(
             result = clean if isinstance(clean, str) else clean.copy()
         else:
             parameters = corruption.parameters(max(level, 1), params)
-            result = _checked(
-                corruption.apply(clean, **parameters, **given(corruption.apply), **shared), clean, corruption
-            )
+            try:
+                made = corruption.apply(clean, **parameters, **given(corruption.apply), **shared)
+            # With the table's own parameters it is a bug, to be seen as it is.
+            except Exception as error:
+                if not params:
+                    raise
+                raise CorruptionError(
+                    f"corruption '{corruption.name}' cannot work with {dict(params)}: {error}"
+                ) from error
+            result = _checked(made, clean, corruption)
             result = result if level >= 1 else _blended(clean, result, level, corruption)
         results.append(result if isinstance(result, str) else like(result, subject))
     return results
@@ -146,8 +155,15 @@ def _context(corruption: Corruption, clean: Any, context: Mapping[str, Any]) -> 
         if value is None:
             meaning = {"mask": "a bool array [H, W], True on the objects", "donor": "another image"}[what]
             raise CorruptionError(f"corruption '{corruption.name}' needs {what}=, {meaning}")
-    check = {"mask": lambda mask: to_mask(mask, clean), "donor": to_rgb}
+    check = {"mask": lambda mask: to_mask(mask, clean), "donor": _donor}
     return {what: check[what](value) for what, value in needed.items()}
+
+
+def _donor(image: Any) -> RGB:
+    try:
+        return to_rgb(image)
+    except CorruptionError as error:
+        raise CorruptionError(f"donor: {error}") from None
 
 
 def _checked(result: Any, clean: Any, corruption: Corruption) -> Any:

@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from corruptions.filters import (
-    disk_filter,
     disk_kernel,
     line_kernel,
+    negative,
     overshoots,
     positive,
     sparse_filter,
@@ -16,7 +16,7 @@ from corruptions.filters import (
     zoom_axis,
 )
 from corruptions.glass import shuffle
-from corruptions.images import RGB, to_bytes
+from corruptions.images import RGB, bands, to_bytes
 from corruptions.registry import register
 
 
@@ -24,12 +24,13 @@ from corruptions.registry import register
     "defocus_blur",
     family="blur",
     severity={"radius": [3, 4, 6, 8, 10], "alias_blur": [0.1, 0.5, 0.5, 0.5, 0.5]},
-    version=2,
+    version=3,
 )
 def defocus_blur(image: RGB, *, radius: int, alias_blur: float) -> RGB:
     """Out of focus: convolution with a disk of ``radius`` px."""
     kernel = disk_kernel(radius, alias_blur)
-    return positive(disk_filter(255 - image, kernel, radius), white_level(kernel))
+    blurred = cv2.filter2D(negative(image), -1, kernel, borderType=cv2.BORDER_REFLECT_101)
+    return positive(np.asarray(blurred, np.float32), white_level(kernel))
 
 
 @register(
@@ -48,9 +49,14 @@ def glass_blur(image: RGB, *, rng: np.random.RandomState, sigma: float, reach: i
 def _smoothed(image: RGB, sigma: float) -> RGB:
     # SciPy's Gaussian and not OpenCV's: truncated twice, their last bits grow to two levels on a flat area.
     # Its weights sum to 1 within an ulp, so nothing is left to be clipped.
-    smooth: NDArray[np.float64] = gaussian_filter(image / 255.0, (sigma, sigma, 0), mode="nearest")
-    smooth *= 255
-    return smooth.astype(np.uint8)
+    result, reach = np.empty_like(image), int(4 * sigma + 0.5)
+    for rows in bands(image, 1 << 16):
+        top = max(0, rows.start - reach)
+        framed = image[top : rows.stop + reach] / 255.0
+        smooth: NDArray[np.float64] = gaussian_filter(framed, (sigma, sigma, 0), mode="nearest")
+        smooth *= 255
+        result[rows] = smooth[rows.start - top :][: rows.stop - rows.start]
+    return result
 
 
 @register(
@@ -62,8 +68,7 @@ def _smoothed(image: RGB, sigma: float) -> RGB:
 def motion_blur(image: RGB, *, rng: np.random.RandomState, radius: int, sigma: float) -> RGB:
     """Camera motion along a straight line at a random angle of -45 to 45 degrees."""
     rows, columns, weights = line_kernel(radius, sigma, rng.uniform(-45, 45), image.shape[:2])
-    negative = (255 - image).astype(np.float32)
-    smeared = sparse_filter(negative, rows, columns, weights, cv2.BORDER_REPLICATE)
+    smeared = sparse_filter(negative(image), rows, columns, weights, cv2.BORDER_REPLICATE)
     return positive(smeared, white_level(weights))
 
 
@@ -104,6 +109,5 @@ def zoom_blur(image: RGB, *, stop: float, step: float) -> RGB:
 def gaussian_blur(image: RGB, *, sigma: float) -> RGB:
     """Convolution with a Gaussian of ``sigma`` px, cut off at 4 ``sigma``."""
     side = 2 * int(4 * sigma + 0.5) + 1
-    negative = (255 - image).astype(np.float32)
-    blurred = cv2.GaussianBlur(negative, (side, side), sigma, borderType=cv2.BORDER_REPLICATE)
+    blurred = cv2.GaussianBlur(negative(image), (side, side), sigma, borderType=cv2.BORDER_REPLICATE)
     return positive(np.asarray(blurred, np.float32), white=255)

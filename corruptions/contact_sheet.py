@@ -29,23 +29,30 @@ def contact_sheet(
     """
     names = list_names("all") if names is None else names
     original = Image.fromarray(to_rgb(image))
-    cells = [[corrupt(original, name, level, seed=seed, key=key) for level in severities] for name in names]
-    shrink = min(1, side / max(original.size))
-    width, height = (max(1, round(length * shrink)) for length in original.size)
+    rows = [
+        (name, [corrupt(original, name, level, seed=seed, key=key) for level in severities]) for name in names
+    ]
+    return grid(rows, [f"severity {severity}" for severity in severities], side)
+
+
+def grid(
+    rows: Sequence[tuple[str, Sequence[Image.Image]]], headings: Sequence[str], side: int
+) -> Image.Image:
+    """Return a page with a labelled row per entry and a column per heading; all images are of one size."""
+    size = rows[0][1][0].size if rows else (side, side)
+    shrink = min(1, side / max(size))
+    width, height = (max(1, round(length * shrink)) for length in size)
 
     font = ImageFont.load_default(size=TEXT)
-    label_width = round(max((font.getlength(name) for name in names), default=0)) + 3 * GAP
-    left, top = label_width, TEXT + 3 * GAP
-    page = Image.new(
-        "RGB", (left + len(severities) * (width + GAP), top + len(names) * (height + GAP)), "white"
-    )
+    left = round(max((font.getlength(label) for label, _ in rows), default=0)) + 3 * GAP
+    top = TEXT + 3 * GAP
+    page = Image.new("RGB", (left + len(headings) * (width + GAP), top + len(rows) * (height + GAP)), "white")
     pen = ImageDraw.Draw(page)
-    for column, severity in enumerate(severities):
-        centre = left + column * (width + GAP) + width // 2
-        pen.text((centre, GAP), f"severity {severity}", "black", font, anchor="ma")
-    for row, (name, line) in enumerate(zip(names, cells, strict=True)):
+    for column, heading in enumerate(headings):
+        pen.text((left + column * (width + GAP) + width // 2, GAP), heading, "black", font, anchor="ma")
+    for row, (label, cells) in enumerate(rows):
         upper = top + row * (height + GAP)
-        pen.text((label_width - 2 * GAP, upper + height // 2), name, "black", font, anchor="rm")
-        for column, cell in enumerate(line):
+        pen.text((left - 2 * GAP, upper + height // 2), label, "black", font, anchor="rm")
+        for column, cell in enumerate(cells):
             page.paste(cell.resize((width, height)), (left + column * (width + GAP), upper))
     return page

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
+import numpy as np
+
 from corruptions.errors import CorruptionError, nearest
 
 SEVERITIES = 5
@@ -53,7 +55,7 @@ class Corruption:
 
         Between whole severities numbers are interpolated linearly; where the function annotates the parameter
         as ``int`` the result is rounded, half up. ``CorruptionError`` where there is nothing between two
-        values, and for an override that is no parameter.
+        values, and for an override that is no parameter or of another kind than its table.
         """
         below = min(math.floor(severity), SEVERITIES - 1)
         values = {
@@ -67,7 +69,21 @@ class Corruption:
                     f"corruption '{self.name}' has no parameter '{name}', it has: "
                     f"{', '.join(self.severity)}{nearest(name, self.severity)}"
                 )
+            self._check_kind(name, (overrides or {})[name])
         return values | dict(overrides or {})
+
+    def _check_kind(self, name: str, value: Any) -> None:
+        """Raise where an override is no number and the table has numbers, or no word of a table of words."""
+        table, known = self.severity[name], f"corruption '{self.name}': '{name}' must be"
+        if all(map(_is_number, table)) and not (_is_number(value) and math.isfinite(value)):
+            raise CorruptionError(f"{known} a number, as in {table}, got {value!r}")
+        if all(isinstance(entry, str) for entry in table) and value not in table:
+            raise CorruptionError(f"{known} one of: {', '.join(dict.fromkeys(table))}, got {value!r}")
+        if self._whole(name) and _is_number(value) and value != math.floor(value):
+            raise CorruptionError(f"{known} a whole number, as in {table}, got {value!r}")
+
+    def _whole(self, parameter: str) -> bool:
+        return inspect.signature(self.apply).parameters[parameter].annotation in (int, "int")
 
     def _between(self, name: str, low: Any, high: Any, share: float) -> Any:
         if share in (0, 1) or low == high:
@@ -78,8 +94,7 @@ class Corruption:
                 f"{low!r} to {high!r}; take a whole number"
             )
         value = low + share * (high - low)
-        annotation = inspect.signature(self.apply).parameters[name].annotation
-        return math.floor(value + 0.5) if annotation in (int, "int") else value
+        return math.floor(value + 0.5) if self._whole(name) else value
 
 
 @lru_cache(maxsize=256)
@@ -89,4 +104,4 @@ def keywords(function: Callable[..., Any]) -> frozenset[str]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)

@@ -7,6 +7,7 @@ Randomness is not: that package draws from NumPy's global state, so its results 
 they depend on the image, the type and ``seed``.
 """
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -47,16 +48,17 @@ def corrupt(
     """
     every = get_corruption_names("all")
     if corruption_name is None:
-        if not 0 <= corruption_number < len(every):
+        whole = isinstance(corruption_number, int | np.integer)
+        if not (whole and 0 <= corruption_number < len(every)):
             raise CorruptionError(
-                f"give corruption_name, or a corruption_number of 0 to {len(every) - 1}, got {corruption_number}"
+                f"give corruption_name, or a corruption_number of 0 to {len(every) - 1}, got {corruption_number!r}"
             )
         corruption_name = every[corruption_number]
     elif corruption_name not in every:
         raise CorruptionError(
             f"corruption_name '{corruption_name}' is not one of: {', '.join(every)}{nearest(corruption_name, every)}"
         )
-    if severity not in (1, 2, 3, 4, 5):
+    if not (isinstance(severity, Real) and severity in (1, 2, 3, 4, 5)):
         raise CorruptionError(f"severity must be an integer from 1 to 5, got {severity!r}")
     image = np.stack([image] * 3, axis=2) if isinstance(image, np.ndarray) and image.ndim == 2 else image
     return corrupt_by_name(image, corruption_name, severity, seed, pixel_key(image) if key is None else key)

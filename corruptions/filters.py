@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from corruptions.images import RGB, Levels
+from corruptions.images import RGB, Levels, bands
 
 Offsets = NDArray[np.intp]  # [taps], in px
 
@@ -15,6 +15,8 @@ Offsets = NDArray[np.intp]  # [taps], in px
 LARGEST_DIRECT_KERNEL = 129
 # What single precision may lose of a sum of weighted levels: 32 additions of 24 bits.
 RELATIVE_ROUNDING = 2e-6
+# Grey levels; 0 comes back from OpenCV's Fourier transform as ± 1e-13, which is not to count as light.
+ZERO_ROUNDING = 1e-9
 
 
 def gaussian_kernel(sigma: float, truncate: float = 4.0) -> NDArray[np.float64]:
@@ -26,38 +28,18 @@ def gaussian_kernel(sigma: float, truncate: float = 4.0) -> NDArray[np.float64]:
 
 
 def disk_kernel(radius: int, alias_blur: float) -> NDArray[np.float32]:
-    """Return a filled circle of ``radius`` px, sum 1, its edge smoothed by ``alias_blur`` px."""
+    """Return a filled circle of ``radius`` px, sum 1, its edge smoothed by ``alias_blur`` px, without empty rim."""
     reach = max(radius, 8)
     offsets = np.arange(-reach, reach + 1)
     disk = (offsets**2 + offsets[:, np.newaxis] ** 2 <= radius**2).astype(np.float32)
     disk /= disk.sum()
     smoothing = (3, 3) if radius <= 8 else (5, 5)
-    return np.asarray(cv2.GaussianBlur(disk, smoothing, sigmaX=alias_blur), np.float32)
-
-
-def disk_filter(image: RGB, kernel: NDArray[np.float32], radius: int) -> Levels:
-    """Return the convolution of [H, W, 3] with a disk, its border mirrored.
-
-    The square inside the disk has one weight: a running sum takes it at the same price for any size. Only the
-    rest is filtered tap by tap.
-    """
-    reach, half = len(kernel) // 2, int(radius / math.sqrt(2))
-    inside = np.s_[reach - half : reach + half + 1, reach - half : reach + half + 1]
-    weight = float(kernel[reach, reach])
-    rest = kernel.astype(np.float64)
-    rest[inside] -= weight
-    rows, columns = np.nonzero(np.abs(rest) > 1e-9)  # blurred by 0.1 px, an edge has a skirt of 1e-22
-    taps = rest[rows, columns]
-    rows, columns = rows - reach, columns - reach
-    side = np.select([rows < -half, rows > half, columns < -half], [0, 1, 2], 3)
-    order = np.argsort(side, kind="stable")
-    square = cv2.boxFilter(
-        image, cv2.CV_32F, (2 * half + 1,) * 2, normalize=False, borderType=cv2.BORDER_REFLECT_101
-    )
-    ring = sparse_filter(
-        image.astype(np.float32), rows[order], columns[order], taps[order], cv2.BORDER_REFLECT_101
-    )
-    return np.asarray(cv2.scaleAdd(square, weight, ring), np.float32)
+    kernel = np.asarray(cv2.GaussianBlur(disk, smoothing, sigmaX=alias_blur), np.float32)
+    # Blurred by 0.1 px, an edge has a skirt of 1e-22 to 1e-44, where arithmetic is slow. Without it and the empty
+    # rim, the two smallest disks are small enough to be filtered directly.
+    kernel[kernel < 1e-9] = 0
+    rim = int(kernel.any(axis=0).argmax())
+    return kernel[rim : len(kernel) - rim, rim : len(kernel) - rim]
 
 
 def line_kernel(
@@ -117,17 +99,27 @@ def _chunks(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Iterator[slice
     yield slice(start, len(rows))
 
 
-def positive(negative: Levels, white: float) -> RGB:
-    """Return the truncated bytes of a filtered image, given its filtered negative; the negative is overwritten.
+def negative(image: RGB) -> Levels:
+    """Return 255 − image in single precision, to be filtered and handed to ``positive``."""
+    return np.subtract(255, image, dtype=np.float32)
+
+
+def positive(filtered: Levels, white: float) -> RGB:
+    """Return the truncated bytes of a filtered image, given its filtered negative, which is overwritten.
 
     ``white`` is what double precision makes of a white area: 255 or a hair less, hence 255 or 254. Next to such
     an area, too, a hair decides, which single precision resolves near 0 but not near 255. That is why an image
     is filtered as its negative.
     """
-    negative *= np.float32(1 + (RELATIVE_ROUNDING if white < 255 else -RELATIVE_ROUNDING))
-    negative += np.float32(255 - white)
-    np.ceil(negative, out=negative)
-    return 255 - np.clip(negative, 0, 255, out=negative).astype(np.uint8)
+    towards_grey = 1 if white < 255 else -1
+    image = np.empty(filtered.shape, np.uint8)
+    for rows in bands(image):
+        levels = filtered[rows]
+        levels *= np.float32(1 + towards_grey * RELATIVE_ROUNDING)
+        levels += np.float32(255 - white + towards_grey * ZERO_ROUNDING)
+        np.ceil(levels, out=levels)
+        np.subtract(255, np.clip(levels, 0, 255, out=levels), out=image[rows], casting="unsafe")
+    return image
 
 
 def white_level(weights: NDArray[np.floating]) -> float:

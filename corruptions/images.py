@@ -15,6 +15,8 @@ Levels: TypeAlias = NDArray[np.float32]  # [H, W] or [H, W, 3], in grey levels 0
 
 # Below this the severity tables, which were tuned at 224 px, leave nothing of the image.
 MIN_SIDE = 32
+# WebP ends here; OpenCV's warps at twice that, and fog, whose map is a square, at the end of the memory.
+MAX_SIDE = 16_383
 
 _CHANNELS = {1: "L (grey)", 2: "LA (grey with alpha)", 4: "RGBA"}
 # Modes with more than 8 bits per channel: Pillow would clip them at 255 without a word.
@@ -33,6 +35,8 @@ def to_rgb(image: Any) -> RGB:
         raise CorruptionError(
             f"image must be at least {MIN_SIDE} px on both sides, got {width} x {height} px"
         )
+    if max(height, width) > MAX_SIDE:
+        raise CorruptionError(f"image must be at most {MAX_SIDE} px on both sides, got {width} x {height} px")
     pixels = np.ascontiguousarray(pixels).view()
     pixels.setflags(write=False)
     return pixels

@@ -99,7 +99,7 @@ def names(subset: str = "common") -> list[str]:
         return [*COMMON, *EXTRA]
     if subset in FAMILIES:
         return [name for name, family in COMMON.items() if family == subset]
-    if subset in MORE:
+    if isinstance(subset, str) and subset in MORE:
         return list(MORE[subset])
     if subset == "registered":
         return [*BUILT_IN, *sorted((_registered.keys() | _installed().keys()) - BUILT_IN.keys())]

@@ -1,7 +1,8 @@
 """From rows per image and cell to tidy tables of estimates, clustered by image."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -26,23 +27,28 @@ class ImageSums:
     den: np.ndarray  # [G, C]
 
     @classmethod
-    def of(cls, rows: pd.DataFrame, keys: Sequence[str]) -> "ImageSums":
+    def of(cls, rows: pd.DataFrame, keys: Sequence[str], images: pd.Index | None = None) -> "ImageSums":
         """Arrange long rows (``keys``, image_id, num, den); rows of one image and cell add up.
 
         Images are sorted, so that the seeded draws do not depend on the order in which units finished.
+        ``images`` are those that are drawn, if there are more than in ``rows``.
         """
-        cells = rows[list(keys)].drop_duplicates().sort_values(list(keys), ignore_index=True)
-        position = pd.Series(range(len(cells)), index=pd.MultiIndex.from_frame(cells))
-        column = position.loc[pd.MultiIndex.from_frame(rows[list(keys)])].to_numpy()
-        images, row = np.unique(rows["image_id"].to_numpy(dtype=str), return_inverse=True)
-        num, den = np.zeros((2, len(images), len(cells)))
+        cell, cells = numbered(rows[list(keys)])
+        place, named = _factorised(rows["image_id"])
+        images = _sorted_text(named) if images is None else images
+        shape = (len(images), len(cells))
+        entry = images.get_indexer(named.astype(str))[place] * len(cells) + cell
         # Threads add floats in any order; rounding takes the last bits out before they reach a table.
-        np.add.at(num, (row, column), rows["num"].to_numpy(float).round(9))
-        np.add.at(den, (row, column), rows["den"].to_numpy(float))
-        return cls(cells, num, den)
+        num = np.bincount(entry, rows["num"].to_numpy(float).round(9), minlength=len(images) * len(cells))
+        den = np.bincount(entry, rows["den"].to_numpy(float), minlength=len(images) * len(cells))
+        return cls(cells, num.reshape(shape), den.reshape(shape))
 
     def means(self) -> Replicates:
         """Mean per cell [C] with bootstrap replicates that are joint over all cells."""
+        return self._means
+
+    @cached_property
+    def _means(self) -> Replicates:
         return cell_means(self.num, self.den, draws=DRAWS, rng=SEED)
 
     def table(self) -> pd.DataFrame:
@@ -74,15 +80,64 @@ class ImageSums:
 
 
 def per_dataset(
-    rows: pd.DataFrame, keys: Sequence[str], summarise: Callable[[ImageSums], pd.DataFrame]
+    rows: pd.DataFrame,
+    keys: Sequence[str],
+    summarise: Callable[[ImageSums], pd.DataFrame],
+    apart: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Summarise each data set on its own, since images of different data sets are never drawn together.
 
+    Cells that differ in the keys ``apart`` are summarised one after the other, to keep memory small: from the same
+    draws of images, so that it makes no difference to a ``summarise`` that treats them apart anyway.
     Empty ``rows`` give an empty table with the columns that a full one would have.
     """
-    blocks = [block for _, block in rows.groupby(["dataset", "split"], sort=True)]
-    if not blocks:
+    if rows.empty:
         # One image without cells: enough to learn the columns.
         return summarise(ImageSums(rows[list(keys)], np.zeros((1, 0)), np.zeros((1, 0))))
-    tables = pd.concat([summarise(ImageSums.of(block, keys)) for block in blocks])
-    return tables.sort_values([key for key in keys if key in tables], ignore_index=True)
+    tables = [
+        summarise(ImageSums.of(part, keys, images))
+        for block in blocks(rows, ("dataset", "split"))
+        for images in [_sorted_text(_factorised(block["image_id"])[1])]
+        for part in blocks(block, apart)
+    ]
+    return pd.concat(tables).sort_values([key for key in keys if key in tables[0]], ignore_index=True)
+
+
+def blocks(rows: pd.DataFrame, keys: Sequence[str]) -> Iterator[pd.DataFrame]:
+    """Rows with the same values of ``keys``, in ascending order of these."""
+    number, blocks = numbered(rows[list(keys)])
+    if len(blocks) <= 1:
+        yield rows  # and no copy of it
+        return
+    order = np.argsort(number, kind="stable")
+    ends = np.bincount(number).cumsum()
+    for part in np.split(order, ends[:-1]):
+        yield rows.iloc[part]
+
+
+def numbered(rows: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+    """For each row the number of its combination of values [N], and the combinations [C] in ascending order."""
+    if rows.columns.empty:
+        return np.zeros(len(rows), int), pd.DataFrame(index=range(1))
+    number, values = np.zeros(len(rows), np.int64), []
+    for column in rows:
+        codes, seen = _factorised(rows[column], sort=True)
+        number *= len(seen)
+        number += codes
+        values.append(seen)
+    number, found = pd.factorize(number, sort=True)
+    shape = tuple(map(len, values))
+    taken = zip(rows, values, np.unravel_index(found, shape), strict=True)
+    return number, pd.DataFrame({name: value[code] for name, value, code in taken})
+
+
+def _factorised(column: pd.Series, sort: bool = False) -> tuple[np.ndarray, pd.Index]:
+    """For each row the number of its value, and the values: plain ones, also of a column of categories."""
+    codes, values = pd.factorize(column, sort=sort, use_na_sentinel=False)
+    if isinstance(values, pd.CategoricalIndex):
+        values = values.astype(values.categories.dtype)
+    return codes, values
+
+
+def _sorted_text(values: pd.Index) -> pd.Index:
+    return values.astype(str).sort_values()

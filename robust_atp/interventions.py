@@ -60,7 +60,8 @@ def intervene(
     if name == CLEAN or changes_question(name, severity):
         return image
     if severity == 0:
-        return controls.control(image, name, seed=study_seed, key=key)
+        beside = {} if mask is None else {"mask": mask}
+        return controls.control(image, name, seed=study_seed, key=key, **beside)
     return corrupt(image, name, severity=severity, seed=noise_seed, key=key, mask=mask, donor=donor)
 
 
@@ -93,7 +94,9 @@ def surroundings(
     The background is that of another image of the data set, drawn by data set, image and noise seed, with its
     objects painted over. ``UserError`` if the data set has no masks, or no other image.
     """
-    asked = find(name).asks_for if severity and name != CLEAN else frozenset()
+    if name == CLEAN:
+        return {}
+    asked = find(name).asks_for if severity else controls.asks_for(name)
     found: dict[str, Any] = {}
     if "mask" in asked:
         found["mask"] = _mask(dataset, image_id, name)
@@ -109,7 +112,7 @@ def _mask(dataset: Dataset, image_id: str, name: str) -> np.ndarray:
     mask = dataset.object_mask(image_id)
     if mask is None:
         raise UserError(
-            f"corruption '{name}' needs object masks, which data set '{dataset.name}' does not have"
+            f"intervention '{name}' needs object masks, which data set '{dataset.name}' does not have"
         )
     return mask
 

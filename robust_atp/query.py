@@ -1,18 +1,24 @@
 """SQL over records, whether they are a frame in memory or Parquet files too big for it."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeAlias
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 
+from robust_atp.database import database, fetch
+
 
 class Source(Protocol):
-    """Answers SQL over a view ``records``; what ``open_results`` returns is one."""
+    """Answers SQL over the views ``records`` and ``variants``; what ``open_results`` returns is one."""
 
-    def table(self, query: str) -> pd.DataFrame:
-        """Run a query."""
+    def table(self, query: str, *, coded: bool = False, **frames: pd.DataFrame) -> pd.DataFrame:
+        """Run a query; ``frames`` are further tables by name. ``coded``: text comes as categories."""
+
+    def at_hand(self, columns: Sequence[str] = ()) -> AbstractContextManager["Source"]:
+        """The same records, laid out for many queries; only ``columns``, if some are given."""
 
 
 Records: TypeAlias = pd.DataFrame | pa.Table | Source
@@ -28,16 +34,61 @@ ANSWERS = f"""
     FROM records GROUP BY ALL
 """
 
+# Columns that records made by an earlier version lack, and what stands for them.
+_LATER = {"variant": "'own'", "first_token_kl": "NULL::DOUBLE"}
 
-def query(records: Records, sql: str) -> pd.DataFrame:
-    """Run ``sql`` over the view ``records``. Rows come in no particular order unless ``sql`` gives one."""
+
+def query(records: Records, sql: str, **frames: pd.DataFrame) -> pd.DataFrame:
+    """Run ``sql`` over the view ``records``. Rows come in no particular order unless ``sql`` gives one.
+
+    Experiments let arms answer more than once. ``records`` has the arms' own answers only; the view ``variants``
+    has all of them, told apart by the column ``variant``. ``frames`` are further tables that ``sql`` may name.
+    """
+    return _answer(records, sql, coded=False, **frames)
+
+
+def image_rows(records: Records, sql: str, **frames: pd.DataFrame) -> pd.DataFrame:
+    """``query`` for one row per image and cell, of which there are millions: text comes as ordered categories.
+
+    A name then takes one or two bytes a row instead of some thirty.
+    """
+    return _answer(records, sql, coded=True, **frames)
+
+
+def at_hand(records: Records, columns: Sequence[str] = ()) -> AbstractContextManager[Records]:
+    """Lay records out for many queries; only ``columns``, if some are given. Those in memory are at hand already."""
     if isinstance(records, pd.DataFrame | pa.Table):
-        with duckdb.connect() as connection:
-            connection.register("records", records)
-            return connection.sql(sql).df()
-    return records.table(sql)
+        return nullcontext(records)
+    return records.at_hand(columns)
+
+
+def create_views(connection: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRelation) -> None:
+    """Create the views that SQL over records sees: ``variants`` with all rows, ``records`` with variant 'own'."""
+    missing = [f"{value} AS {name}" for name, value in _LATER.items() if name not in rows.columns]
+    rows.project(", ".join(["*", *missing])).create_view("everything")
+    # Null where rows with and without the column were put together.
+    connection.execute(
+        """
+        CREATE VIEW variants AS SELECT * REPLACE (coalesce(variant::VARCHAR, 'own') AS variant) FROM everything;
+        CREATE VIEW records AS FROM variants WHERE variant = 'own';
+        """
+    )
+
+
+def has_column(records: Records, name: str) -> bool:
+    """Whether a column is recorded that a study has to ask for."""
+    return name in query(records, "SELECT * FROM records LIMIT 0")
 
 
 def listed(columns: Sequence[str], table: str = "") -> str:
     """Write column names for SQL: ``listed(ARM, "p")`` is ``p.pruner, p.keep, p.position_policy``."""
     return ", ".join(f"{table}.{column}" if table else column for column in columns)
+
+
+def _answer(records: Records, sql: str, *, coded: bool, **frames: pd.DataFrame) -> pd.DataFrame:
+    if isinstance(records, pd.DataFrame | pa.Table):
+        with database() as connection:
+            connection.register("rows", records)
+            create_views(connection, connection.table("rows"))
+            return fetch(connection, sql, coded=coded, **frames)
+    return records.table(sql, coded=coded, **frames)

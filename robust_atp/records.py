@@ -1,4 +1,6 @@
-"""The record: one row per question × arm × intervention. Names and meanings live here and nowhere else."""
+"""The record: one row per question × arm × intervention (× variant). Names and meanings live here and nowhere else."""
+
+from collections.abc import Collection
 
 import pyarrow as pa
 
@@ -34,7 +36,7 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ),
     ("severity", pa.int8(), "1..5; 0 for clean and control images"),
     ("noise_seed", pa.int64(), "seed of the corruption's random stream"),
-    ("image_hash", pa.string(), "blake2b of the pixels that every arm saw"),
+    ("image_hash", pa.string(), "blake2b of the pixels that were seen, by every arm alike"),
     ("pruner", pa.string(), "pruning method with its non-default options; none for the unpruned model"),
     (
         "keep",
@@ -86,6 +88,14 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
         "patches with at least half their area inside an object mask, packed like kept; null without masks",
     ),
     (
+        "variant",
+        pa.string(),
+        "own: the arm's ordinary answer, the only one that tables and probes see. Experiments add answers to other "
+        "tokens: clean places (this image, the places kept of the clean one), clean pixels (the clean image, the "
+        "places kept of this one), objects only and background only (kept tokens on the objects, and those neither on "
+        "nor next to them)",
+    ),
+    (
         "position_policy",
         pa.string(),
         "original: kept tokens keep their position ids; compacted: they are renumbered",
@@ -100,6 +110,12 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ),
     ("score", pa.float64(), "official score of the prediction, in [0, 1]; for captions CIDEr-D / 10"),
     ("first_token_logprob", pa.float64(), "log-probability of the first answer token"),
+    (
+        "first_token_kl",
+        pa.float64(),
+        "Kullback-Leibler divergence of the first answer token's distribution from the unpruned model's to the same "
+        "pixels and question, KL(unpruned || arm) over the vocabulary, in nats; null where that did not answer",
+    ),
     (
         "yes_no_margin",
         pa.float64(),
@@ -130,9 +146,30 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ),
 )
 
-SCHEMA = pa.schema([pa.field(name, kind, metadata={"meaning": meaning}) for name, kind, meaning in _COLUMNS])
+# By what a study file lists under `record`.
+_OPTIONAL: tuple[tuple[str, pa.DataType, str], ...] = (
+    (
+        "scores",
+        pa.list_(pa.float32()),
+        "only with record: scores in the study file. What the method goes by to choose tokens, one number for each "
+        "place of the grid, larger is more important; null where it has none (diversity, fixed places), cuts inside "
+        "the vision tower or the language model, or prunes several views of an image apart",
+    ),
+)
+
+
+def schema(record: Collection[str] = ()) -> pa.Schema:
+    """Columns of the records of a study that asks for ``record`` beside what all studies have."""
+    wanted = [column for column in _OPTIONAL if column[0] in record]
+    fields = [
+        pa.field(name, kind, metadata={"meaning": meaning}) for name, kind, meaning in (*_COLUMNS, *wanted)
+    ]
+    return pa.schema(fields)
+
+
+SCHEMA = schema()
 
 
 def columns() -> dict[str, str]:
-    """Column names with their meanings, in file order."""
-    return {name: meaning for name, _, meaning in _COLUMNS}
+    """Column names with their meanings, in file order, those that a study has to ask for last."""
+    return {name: meaning for name, _, meaning in (*_COLUMNS, *_OPTIONAL)}

@@ -7,8 +7,11 @@ it. The reference is the unpruned model of the same backbone, not the AlexNet of
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import expit, logit
 
 from robust_atp.errors import UserError
+
+MODELS_FOR_A_LINE = 5
 
 
 def corruption_error(accuracy: ArrayLike, reference: ArrayLike) -> np.ndarray:
@@ -66,13 +69,79 @@ def excess_drop(pruned: ArrayLike, reference: ArrayLike) -> np.ndarray:
     return _drop(_ladder(pruned)) - _drop(_ladder(reference))
 
 
-def ausc(accuracy: ArrayLike) -> np.ndarray:
-    """Area under the severity curve per corruption [..., C]: trapezoids over s = 0..S, divided by S.
+def mmi(accuracy: ArrayLike) -> np.ndarray:
+    """Share of clean accuracy that is lost per cell [..., C, S], s ≥ 1; its mean is 1 − ``rpc``.
 
-    In [0, 1], clean accuracy included with half the weight of an inner severity.
+    (A_c0 − A_cs) / A_c0, negative where corruption helps; nan if clean accuracy is 0.
+    Qiu et al., Benchmarking robustness of multimodal image-text models, 2022.
     """
     ladder = _ladder(accuracy)
-    return np.trapezoid(ladder, axis=-1) / (ladder.shape[-1] - 1)
+    return _ratio(_drop(ladder), ladder[..., :1])
+
+
+def ausc(accuracy: ArrayLike, severities: ArrayLike | None = None) -> np.ndarray:
+    """Area under the severity curve per corruption [..., C]: trapezoids over the severities, over their span.
+
+    In [0, 1], clean accuracy included with half the weight of an inner severity. ``severities`` [S + 1] are the
+    levels from clean, 0, upwards; by default 0..S.
+    """
+    ladder = _ladder(accuracy)
+    levels = _levels(severities, ladder.shape[-1])
+    return np.trapezoid(ladder, levels, axis=-1) / levels[-1]
+
+
+def worst_cells(accuracy: ArrayLike, share: float = 0.0) -> np.ndarray:
+    """Flat indices, into cells [C, S] with s ≥ 1, of the cells with the lowest accuracy, lowest first.
+
+    At least one, else ``share`` of all cells rounded up. Average replicates over these very cells: the lowest
+    cells of each replicate would be other ones, and their mean is biased downwards.
+    """
+    cells = _ladder(accuracy)[..., 1:]
+    if cells.ndim != 2:
+        raise UserError(f"worst cells are those of one accuracy [C, S + 1], got {np.shape(accuracy)}")
+    # The small amount keeps 0.1 · 30 from being rounded up to 4.
+    count = max(1, int(np.ceil(share * cells.size - 1e-9)))
+    return np.argsort(cells.ravel(), kind="stable")[:count]
+
+
+def breakdown_severity(
+    accuracy: ArrayLike, severities: ArrayLike | None = None, *, retained: float = 0.9
+) -> np.ndarray:
+    """Severity per corruption [..., C] at which accuracy first falls below ``retained`` times clean accuracy.
+
+    Interpolated between levels; inf where it never does (right-censored above the last level), nan where a cell
+    is missing or clean accuracy is 0. Severity need not be monotone in accuracy: the first crossing counts.
+    """
+    ladder = _ladder(accuracy)
+    levels = _levels(severities, ladder.shape[-1])
+    above = ladder - retained * ladder[..., :1]  # [..., C, S + 1], positive on clean images
+    below = above < 0
+    after = np.argmax(below, axis=-1)[..., None]
+    before = np.maximum(after - 1, 0)
+    left, right = (np.take_along_axis(above, at, axis=-1)[..., 0] for at in (before, after))
+    way = _ratio(left, left - right)
+    crossing = levels[before[..., 0]] + way * (levels[after[..., 0]] - levels[before[..., 0]])
+    found = np.where(below.any(axis=-1), crossing, np.inf)
+    return np.where(np.isnan(ladder).any(axis=-1) | (ladder[..., 0] == 0), np.nan, found)
+
+
+def effective_robustness(
+    clean: ArrayLike, shifted: ArrayLike, clean_models: ArrayLike, shifted_models: ArrayLike
+) -> np.ndarray:
+    """Accuracy under corruption beyond what clean accuracy predicts [...]: ρ = A_shifted − β(A_clean).
+
+    β is the straight line, on the logit scale, through the unpruned models ``clean_models`` and ``shifted_models``
+    [..., M]. At least 5 of them, or there is no line to speak of: nan then, and where they are all equally good.
+    Accuracies of 0 and 1 are taken for 10⁻⁶ and 1 − 10⁻⁶. Taori et al., Measuring robustness to natural
+    distribution shifts in image classification, NeurIPS 2020.
+    """
+    x, y = _logit(clean_models), _logit(shifted_models)
+    if x.shape[-1] < MODELS_FOR_A_LINE:
+        return np.full(np.broadcast_shapes(np.shape(clean), np.shape(shifted)), np.nan)[()]
+    x0, y0 = x.mean(axis=-1, keepdims=True), y.mean(axis=-1, keepdims=True)
+    slope = _ratio(((x - x0) * (y - y0)).sum(axis=-1), ((x - x0) ** 2).sum(axis=-1))
+    predicted = expit(y0[..., 0] + slope * (_logit(clean) - x0[..., 0]))
+    return np.asarray(shifted, dtype=float) - predicted
 
 
 def _ladder(accuracy: ArrayLike) -> np.ndarray:
@@ -94,3 +163,14 @@ def _drop(ladder: np.ndarray) -> np.ndarray:
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     undefined = np.full(np.broadcast_shapes(np.shape(numerator), np.shape(denominator)), np.nan)
     return np.divide(numerator, denominator, out=undefined, where=np.asarray(denominator) != 0)[()]
+
+
+def _levels(severities: ArrayLike | None, count: int) -> np.ndarray:
+    levels = np.arange(count, dtype=float) if severities is None else np.asarray(severities, dtype=float)
+    if levels.shape != (count,) or levels[0] != 0 or (np.diff(levels) <= 0).any():
+        raise UserError(f"severities must be {count} levels that rise from 0, got {levels.tolist()}")
+    return levels
+
+
+def _logit(accuracy: ArrayLike) -> np.ndarray:
+    return logit(np.clip(np.asarray(accuracy, dtype=float), 1e-6, 1 - 1e-6))

@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -105,6 +106,7 @@ def synthetic_records(
                         "grid": f"{GRID}x{GRID}",
                         "grid_area": "centre",
                         "object_patches": np.packbits(objects).tobytes(),
+                        "variant": "own",
                         "position_policy": "original",
                         "prediction": prediction,
                         "answer": answer,
@@ -130,8 +132,8 @@ def _asked(image: int, question: int) -> tuple[str, str, str]:
     return ("shape", "star", "circle") if image % 4 else ("shape", "circle", "star")
 
 
-def write_study(folder: Path, records: pa.Table) -> Path:
-    """Lay records out as a finished sweep does."""
+def write_study(folder: Path, records: pa.Table, analysis: dict[str, Any] | None = None) -> Path:
+    """Lay records out as a finished sweep does, whose study file has the section ``analysis``."""
     study = study_from_record(
         {
             "name": "synthetic",
@@ -143,6 +145,7 @@ def write_study(folder: Path, records: pa.Table) -> Path:
                 "pruner": ["atp"],
                 "keep": 0.25,
             },
+            "analysis": analysis,
         }
     )
     units = {

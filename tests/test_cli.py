@@ -38,7 +38,9 @@ def test_help_lists_every_command_and_imports_none(capsys: pytest.CaptureFixture
     assert all(f"  {command} " in shown.replace("\n", " \n") for command in COMMANDS)
 
 
-@pytest.mark.parametrize("kind", ["corruptions", "pruners", "backbones", "datasets", "probes", "columns"])
+@pytest.mark.parametrize(
+    "kind", ["corruptions", "pruners", "backbones", "datasets", "experiments", "probes", "columns"]
+)
 def test_list_gives_a_summary_for_every_name(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", kind, "--json"]) == 0
     listing = json.loads(capsys.readouterr().out)

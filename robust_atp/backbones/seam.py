@@ -166,6 +166,8 @@ class Answer:
     tokens_llm: int | None = None
     """Visual tokens that entered the decoder; None: those that were kept. A resampler makes the two differ, and
     so do tokens that are never dropped."""
+    first_logprobs: Tensor | None = field(default=None, repr=False, compare=False)
+    """Log-probabilities of the first token over the vocabulary [V]; whoever stores answers leaves them out."""
 
 
 class Backbone(Protocol):

@@ -38,8 +38,11 @@ class Words:
         texts = self.tokenizer.batch_decode(result.token_ids, skip_special_tokens=True)
         best = result.first_logprobs.amax(-1).tolist()
         margins = self._yes_no_margins(result.first_logprobs)
-        fields = zip(texts, result.token_ids, best, margins, costs, strict=True)
-        return [Answer(text.strip(), *rest) for text, *rest in fields]
+        fields = zip(texts, result.token_ids, best, margins, costs, result.first_logprobs, strict=True)
+        return [
+            Answer(text.strip(), ids, logprob, margin, cost, first_logprobs=logprobs)
+            for text, ids, logprob, margin, cost, logprobs in fields
+        ]
 
     def _yes_no_margins(self, logprobs: Tensor) -> list[float]:
         if not self._yes or not self._no:

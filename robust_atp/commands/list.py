@@ -82,10 +82,27 @@ def _datasets() -> dict[str, str]:
     return {name: (inspect.getdoc(module) or "").partition("\n")[0] for name, module in modules.items()}
 
 
+def _experiments() -> dict[str, str]:
+    from robust_atp.sweep.experiments import EXPERIMENTS
+
+    found = {name: EXPERIMENTS.get(name) for name in EXPERIMENTS.names()}
+    return {name: f"{experiment.summary}; needs {experiment.needs}" for name, experiment in found.items()}
+
+
 def _probes() -> dict[str, str]:
     from robust_atp.probes.probe import PROBES
 
-    return {name: PROBES.get(name).summary for name in PROBES.names()}
+    probes = {name: PROBES.get(name) for name in PROBES.names()}
+    facts = {
+        name: (probe.summary, f"needs {probe.needs}", probe.on_phantom) for name, probe in probes.items()
+    }
+    return {name: "; ".join(str(fact) for fact in known if fact) for name, known in facts.items()}
+
+
+def _figures() -> dict[str, str]:
+    from robust_atp.report.illustrations import ILLUSTRATORS
+
+    return {name: ILLUSTRATORS.get(name).summary for name in ILLUSTRATORS.names()}
 
 
 def _columns() -> dict[str, str]:
@@ -99,6 +116,8 @@ KINDS: dict[str, Callable[[], Mapping[str, str | Mapping[str, Any]]]] = {
     "pruners": _pruners,
     "backbones": _backbones,
     "datasets": _datasets,
+    "experiments": _experiments,
     "probes": _probes,
+    "figures": _figures,
     "columns": _columns,
 }

@@ -45,6 +45,8 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _axes(study: "Study", plan: "Plan") -> Iterator[tuple[str, str]]:
     from robust_atp.pruning import label
+    from robust_atp.sweep.experiments import EXPERIMENTS
+    from robust_atp.sweep.participation import participation
 
     grid, count = study.grid, len(plan.interventions)
     yield "study", study.name
@@ -65,6 +67,15 @@ def _axes(study: "Study", plan: "Plan") -> Iterator[tuple[str, str]]:
         f"{len(plan.units)}   (each up to {study.shard_images} images, one of {count} interventions)",
     )
     yield "answers", f"{plan.answers}   (each question x {count} interventions x {len(plan.arms)} arms)"
+    asked = plan.answers // count // len(plan.arms)
+    for name, part in participation(study).items():
+        needs = EXPERIMENTS.get(name).needs
+        yield (
+            name,
+            f"{asked * part.answers} more, where there are {needs}   (each question x {part.interventions} "
+            f"interventions x {len(part.arms)} arms x {len(part.variants)}: {', '.join(part.variants)})"
+            + "".join(f"\n{'':<14}without {arm}: it {reason}" for arm, reason in part.left_out.items()),
+        )
 
 
 def _dataset(identity: Mapping[str, str]) -> str:

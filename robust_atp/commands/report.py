@@ -6,13 +6,22 @@ from pathlib import Path
 
 EXAMPLES = """examples:
   robust-atp report runs/study
-  robust-atp report runs/study --out /tmp/report"""
+  robust-atp report runs/study --out /tmp/report
+  robust-atp report runs/study --set analysis.margin=0.02   (the page says that this was not declared)"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("folder", metavar="DIR", type=Path, help="folder of a study")
     parser.add_argument("--out", type=Path, help="where to write (default: DIR/report)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="analysis.KEY=VALUE",
+        dest="settings",
+        help="judge the records otherwise than the study declares; the page lists it as a deviation",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -22,5 +31,6 @@ def main(args: argparse.Namespace) -> int:
 
     out = args.out or args.folder / "report"
     command = ["robust-atp", "report", str(args.folder), *(["--out", str(args.out)] if args.out else [])]
-    print(build_report(open_results(args.folder), out, command=shlex.join(command)))
+    command += [part for setting in args.settings for part in ("--set", setting)]
+    print(build_report(open_results(args.folder), out, command=shlex.join(command), settings=args.settings))
     return 0

@@ -53,12 +53,18 @@ class CocoConfig(PublishedConfig):
             raise UserError(f"image_name {self.image_name} {error}; the image is '{image_id}'") from None
         return read_below(self.images_folder, name)
 
+    def read_instances(self) -> Instances | None:
+        """The annotated instances, if the study names them."""
+        return Instances(self.instances) if self.instances else None
+
     def mask_reader(self) -> ReadMask | None:
         """Reader of object masks, if there are instances."""
-        if self.instances is None:
-            return None
-        instances = Instances(self.instances)
-        return lambda image_id: instances.mask(coco_number(image_id))
+        return mask_reader(self.read_instances())
+
+
+def mask_reader(instances: Instances | None) -> ReadMask | None:
+    """Reader of the masks of annotated objects, if there are any."""
+    return None if instances is None else lambda image_id: instances.mask(coco_number(image_id))
 
 
 def coco_number(image_id: str) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from robust_atp.data.coco import CocoConfig, coco_number
+from robust_atp.data.coco import CocoConfig, coco_number, mask_reader
+from robust_atp.data.coco_instances import Instances
 from robust_atp.data.config import DataFile
 from robust_atp.data.example import Example
 from robust_atp.data.hub import HubTable
@@ -25,7 +26,8 @@ class CocoCaptionsConfig(CocoConfig):
     ``captions`` is an official file (``captions_val2014.json``, ``captions_val2017.json``); ``karpathy`` is
     ``dataset_coco.json``, of which ``split`` is train, restval, val or test. On the hub Karpathy's splits
     (``yerevann/coco-karpathy``) come without pictures, and take those of ``images_folder``. The score weighs words by
-    their document frequencies in the whole split, whatever ``limit`` keeps of it.
+    their document frequencies in the whole split, whatever ``limit`` keeps of it. With ``instances`` the
+    kinds of objects in a photo are ``objects`` in its group, "dog, dining table", which is what CHAIR asks for.
     """
 
     SOURCES: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -62,13 +64,13 @@ class CocoCaptionsConfig(CocoConfig):
         else:
             assert self.karpathy is not None
             found, what = _karpathy(self.karpathy, self.split), f"{self.karpathy}, split {self.split}"
-        captions = Spool(found)
+        captions, instances = Spool(found), self.read_instances()
         return ImageQuestions(
             self,
-            (_example(image, captions.get(image)) for image in captions),
+            (_example(image, captions.get(image), _objects(image, instances)) for image in captions),
             read_image,
             what=what,
-            read_mask=self.mask_reader(),
+            read_mask=mask_reader(instances),
             references=lambda: (captions.get(image) for image in captions),
             limit=self.limit,
             revision=revision,
@@ -125,7 +127,14 @@ def _captioned(table: HubTable) -> Iterator[tuple[str, list[str]]]:
     return ((coco_number(str(row[name])), row[captions]) for row in table.rows((name, captions)))
 
 
-def _example(image: str, captions: Sequence[str]) -> Example:
+def _objects(image: str, instances: Instances | None) -> dict[str, str]:
+    """Categories of the annotated objects; nothing for an image that the annotations do not cover."""
+    if instances is None or coco_number(image) not in instances:
+        return {}
+    return {"objects": ", ".join(instances.names(coco_number(image)))}
+
+
+def _example(image: str, captions: Sequence[str], group: Mapping[str, str]) -> Example:
     return Example(
         image_id=image,
         question_id=image,
@@ -134,5 +143,6 @@ def _example(image: str, captions: Sequence[str]) -> Example:
         answer=captions[0],
         question_type="caption",
         answer_type="caption",
+        group=group,
         original=json.dumps({"image_id": image, "captions": list(captions)}, ensure_ascii=False),
     )

@@ -28,6 +28,9 @@ class Instances:
         """Images of the file, with and without objects."""
         return iter(self._sizes)
 
+    def __contains__(self, image_id: str) -> bool:
+        return image_id in self._sizes
+
     def names(self, image_id: str) -> list[str]:
         """Categories of the objects in an image, each once, in the order of the file."""
         categories = (str(found["category_id"]) for found in self._objects.get(image_id))

@@ -1,15 +1,14 @@
 """Does the answer lean on the background?"""
 
+import math
 from functools import partial
 
 import pandas as pd
 
-from robust_atp.image_sums import per_dataset
 from robust_atp.probes.contrast import with_gap
-from robust_atp.probes.probe import COLUMNS, Marks, Probe
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
-
-_CELL = (*POPULATION, *ARM, *CONDITION)
+from robust_atp.probes.probe import Marks, OnPhantom, Probe
+from robust_atp.probes.quantities import CELL, tabulate
+from robust_atp.query import Records, image_rows, listed
 
 
 def background_gap(records: Records) -> pd.DataFrame:
@@ -18,19 +17,17 @@ def background_gap(records: Records) -> pd.DataFrame:
     Accuracy on the ``aligned`` and on the ``conflict`` questions, and the ``gap`` aligned - conflict, in
     [-1, 1]: 0 for a model that does not look at the background.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH labelled AS (
             SELECT *, json_extract_string("group", '$.alignment') AS quantity FROM records
         )
-        SELECT {listed(_CELL)}, quantity, image_id, sum(score) AS num, count(*) AS den
+        SELECT {listed(CELL)}, quantity, image_id, sum(score) AS num, count(*) AS den
         FROM labelled WHERE quantity IN ('aligned', 'conflict') GROUP BY ALL
         """,
     )
-    if sums.empty:
-        return pd.DataFrame(columns=list(COLUMNS))
-    return per_dataset(sums, (*_CELL, "quantity"), _with_gap)
+    return tabulate(sums, _with_gap)
 
 
 _with_gap = partial(with_gap, first="aligned", second="conflict")
@@ -46,4 +43,5 @@ PROBE = Probe(
     marks=Marks(
         {"aligned": "background suggests the answer", "conflict": "background suggests another"}, note="gap"
     ),
+    on_phantom=OnPhantom("gap", measured=(0.0, 1.0, math.inf)),
 )

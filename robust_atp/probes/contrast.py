@@ -1,34 +1,15 @@
 """The difference between two kinds of question, cell by cell."""
 
 import numpy as np
-import pandas as pd
 
-from robust_atp.image_sums import LEVEL, ImageSums
-from robust_atp.probes.probe import COLUMNS
-from robust_atp.query import ARM, CONDITION, POPULATION
-
-_CELL = (*POPULATION, *ARM, *CONDITION)
+from robust_atp.probes.quantities import Quantities
 
 
-def with_gap(sums: ImageSums, first: str, second: str) -> pd.DataFrame:
-    """Tabulate the quantities of ``sums`` and append ``gap``, the mean of ``first`` minus that of ``second``.
+def with_gap(quantities: Quantities, first: str, second: str) -> Quantities:
+    """Append ``gap``, ``first`` minus ``second``, to the cells that have both; its n is that of both."""
+    return quantities.derive("gap", lambda mean: mean[..., 0] - mean[..., 1], (first, second), both)
 
-    The gap of a cell that has both comes from the same bootstrap draws as they. Its n is that of both, its
-    images those of the larger.
-    """
-    table, means = sums.table(), sums.means()
-    both = sums.cells.reset_index().pivot(index=list(_CELL), columns="quantity", values="index")
-    both = both.reindex(columns=[first, second]).dropna().astype(int)
-    difference = means.map(lambda mean: mean[..., both[first]] - mean[..., both[second]])
-    lo, hi = difference.interval(LEVEL)
-    one, other = table.loc[both[first]], table.loc[both[second]]
-    gap = both.index.to_frame(index=False).assign(
-        quantity="gap",
-        value=difference.value,
-        se=difference.standard_errors(),
-        lo=lo,
-        hi=hi,
-        n=one["n"].to_numpy() + other["n"].to_numpy(),
-        images=np.maximum(one["images"].to_numpy(), other["images"].to_numpy()),
-    )
-    return pd.concat([table, gap], ignore_index=True)[list(COLUMNS)]
+
+def both(sizes: np.ndarray) -> np.ndarray:
+    """Questions (column 0) of two kinds add up; their images (column 1) are those of the larger."""
+    return np.array([sizes[:, 0].sum(), sizes[:, 1].max()])

@@ -2,11 +2,9 @@
 
 import pandas as pd
 
-from robust_atp.image_sums import ImageSums, per_dataset
-from robust_atp.probes.probe import COLUMNS, Probe
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
-
-_KEYS = (*POPULATION, *ARM, *CONDITION, "quantity")
+from robust_atp.probes.probe import OnPhantom, Probe
+from robust_atp.probes.quantities import KEYS, tabulate
+from robust_atp.query import ARM, POPULATION, Records, image_rows, listed
 
 
 def control_images(records: Records) -> pd.DataFrame:
@@ -16,7 +14,7 @@ def control_images(records: Records) -> pd.DataFrame:
     and ``agreement`` the share of questions whose answer is the same word for word as on the clean image:
     high agreement with the blind answer means that the image changed nothing.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH blind AS (SELECT * FROM records WHERE severity = 0 AND intervention <> 'clean'),
@@ -33,10 +31,10 @@ def control_images(records: Records) -> pd.DataFrame:
         long AS (
             UNPIVOT pairs ON "blind accuracy", "visual gain", agreement INTO NAME quantity VALUE share
         )
-        SELECT {listed(_KEYS)}, image_id, sum(share) AS num, count(*) AS den FROM long GROUP BY ALL
+        SELECT {listed(KEYS)}, image_id, sum(share) AS num, count(*) AS den FROM long GROUP BY ALL
         """,
     )
-    return per_dataset(sums, _KEYS, ImageSums.table)[list(COLUMNS)]
+    return tabulate(sums)
 
 
 PROBE = Probe(
@@ -47,4 +45,5 @@ PROBE = Probe(
     question="What is answered without the scene?",
     reading="Accuracy on the clean image and on control images: a blank one has nothing left, a shuffled one its local "
     "texture but no arrangement.",
+    on_phantom=OnPhantom("visual gain", measured=(0.569, 0.276, -1.64), intervention="blank"),
 )

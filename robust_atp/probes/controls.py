@@ -1,18 +1,21 @@
 """Control images: what an arm answers when the image no longer tells.
 
 Each control is one function ``(image, stream) -> image`` on uint8 RGB [H, W, 3], pure, of unchanged shape;
-``stream(n)`` gives ``n`` random 64-bit integers that depend only on seed and image.
+``stream(n)`` gives ``n`` random 64-bit integers that depend only on seed and image. One that also has the parameter
+``mask`` is given the image's object mask, bool [H, W].
 """
 
 import hashlib
+import inspect
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from robust_atp.registry import Registry
 
 Stream = Callable[[int], np.ndarray]
-Control = Callable[[np.ndarray, Stream], np.ndarray]
+Control = Callable[..., np.ndarray]
 
 # Part of every unit key: raise it when a control changes its pixels.
 VERSION = 1
@@ -25,13 +28,22 @@ CONTROLS: Registry[Control] = Registry(
     {
         "blank": "robust_atp.probes.controls:blank",
         "shuffled": "robust_atp.probes.controls:shuffled",
+        "objects-removed": "robust_atp.probes.controls:objects_removed",
     },
 )
 
 
-def control(image: np.ndarray, name: str, *, seed: int = 0, key: str = "") -> np.ndarray:
-    """Return the control image ``name`` of ``image``, the same for the same (image, name, seed, key)."""
-    return CONTROLS.get(name)(image, _stream(f"{seed}\0{key}\0{name}\0{VERSION}"))
+def control(image: np.ndarray, name: str, *, seed: int = 0, key: str = "", **beside: Any) -> np.ndarray:
+    """Return the control image ``name`` of ``image``, the same for the same (image, name, seed, key).
+
+    ``beside`` is what the control ``asks_for``.
+    """
+    return CONTROLS.get(name)(image, _stream(f"{seed}\0{key}\0{name}\0{VERSION}"), **beside)
+
+
+def asks_for(name: str) -> frozenset[str]:
+    """What a control needs beside the image: ``mask``, or nothing."""
+    return frozenset(inspect.signature(CONTROLS.get(name)).parameters) & {"mask"}
 
 
 def blank(image: np.ndarray, _: Stream) -> np.ndarray:
@@ -55,6 +67,13 @@ def shuffled(image: np.ndarray, stream: Stream) -> np.ndarray:
     shape = (_BLOCKS, _BLOCKS, height, width, 3)
     result[inner] = blocks[order].reshape(shape).swapaxes(1, 2).reshape(image[inner].shape)
     return result
+
+
+def objects_removed(image: np.ndarray, _: Stream, mask: np.ndarray) -> np.ndarray:
+    """All objects of the mask painted over from their surroundings: the background stays, what is asked about goes."""
+    from corruptions.background import without_objects  # loads OpenCV
+
+    return without_objects(image, mask)
 
 
 def _stream(key: str) -> Stream:

@@ -2,11 +2,9 @@
 
 import pandas as pd
 
-from robust_atp.image_sums import ImageSums, per_dataset
-from robust_atp.probes.probe import COLUMNS, Probe
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
-
-_KEYS = (*POPULATION, *ARM, *CONDITION, "quantity")
+from robust_atp.probes.probe import OnPhantom, Probe
+from robust_atp.probes.quantities import KEYS, tabulate
+from robust_atp.query import Records, image_rows, listed
 
 
 def kept_token_recall(records: Records) -> pd.DataFrame:
@@ -16,7 +14,7 @@ def kept_token_recall(records: Records) -> pd.DataFrame:
     recall / floor, ``precision`` |K ∩ O| / |K|. Images without such a patch are left out. Control images are
     too: nothing on them is where the mask says.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH sets AS (
@@ -33,10 +31,10 @@ def kept_token_recall(records: Records) -> pd.DataFrame:
             FROM counts WHERE o > 0 AND k > 0
         ),
         long AS (UNPIVOT shares ON recall, floor, lift, precision INTO NAME quantity VALUE share)
-        SELECT {listed(_KEYS)}, image_id, sum(share) AS num, count(*) AS den FROM long GROUP BY ALL
+        SELECT {listed(KEYS)}, image_id, sum(share) AS num, count(*) AS den FROM long GROUP BY ALL
         """,
     )
-    return per_dataset(sums, _KEYS, ImageSums.table)[list(COLUMNS)]
+    return tabulate(sums)
 
 
 PROBE = Probe(
@@ -46,4 +44,10 @@ PROBE = Probe(
     run=kept_token_recall,
     question="Do the tokens on the objects stay?",
     reading="Share of the object patches that are kept. Dotted: what a random set of the same size keeps on average.",
+    on_phantom=OnPhantom(
+        "recall",
+        measured=(0.584, 0.584, 0.0),
+        pruned=True,
+        why_not="ATP scores tokens by the vision tower, which the two phantoms share",
+    ),
 )

@@ -2,12 +2,11 @@
 
 import pandas as pd
 
-from robust_atp.image_sums import ImageSums, per_dataset
-from robust_atp.probes.probe import COLUMNS, Marks, Probe
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
-from robust_atp.stats import clustered_auc
+from robust_atp.probes.probe import Marks, OnPhantom, Probe
+from robust_atp.probes.quantities import CELL, KEYS, tabulate
+from robust_atp.probes.yes_no_margin import yes_no_auc
+from robust_atp.query import Records, image_rows, listed
 
-_CELL = (*POPULATION, *ARM, *CONDITION)
 _YES_NO = "lower(answer) IN ('yes', 'no')"
 
 
@@ -19,7 +18,7 @@ def yes_bias(records: Records) -> pd.DataFrame:
     question exceeds that of a "no" question: pruning that only moves the threshold moves the first two
     and leaves the last. ``auc`` carries a clustered interval (Obuchowski 1997), the others one by bootstrap.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH asked AS (
@@ -27,38 +26,18 @@ def yes_bias(records: Records) -> pd.DataFrame:
             WHERE {_YES_NO}
         ),
         values AS (
-            SELECT {listed(_CELL)}, image_id, said::DOUBLE AS "yes ratio", said::INT - truth::INT + 0.0 AS "yes excess",
+            SELECT {listed(CELL)}, image_id, said::DOUBLE AS "yes ratio", said::INT - truth::INT + 0.0 AS "yes excess",
                    score AS accuracy
             FROM asked
         ),
         long AS (
             UNPIVOT values ON "yes ratio", "yes excess", accuracy INTO NAME quantity VALUE share
         )
-        SELECT {listed(_CELL)}, quantity, image_id, sum(share) AS num, count(*) AS den FROM long GROUP BY ALL
+        SELECT {listed(CELL)}, quantity, image_id, sum(share) AS num, count(*) AS den FROM long GROUP BY ALL
         """,
     )
-    shares = per_dataset(sums, (*_CELL, "quantity"), ImageSums.table)[list(COLUMNS)]
-    both = [table for table in (shares, _auc(records)) if not table.empty]
-    if not both:
-        return shares
-    return pd.concat(both).sort_values([*_CELL, "quantity"], ignore_index=True)
-
-
-def _auc(records: Records) -> pd.DataFrame:
-    margins = query(
-        records,
-        f"""
-        SELECT {listed(_CELL)}, image_id, yes_no_margin, lower(answer) = 'yes' AS truth FROM records
-        WHERE {_YES_NO} AND NOT isnan(yes_no_margin) ORDER BY ALL
-        """,
-    )
-    rows = []
-    for cell, answers in margins.groupby(list(_CELL)):
-        auc = clustered_auc(answers["yes_no_margin"], answers["truth"], answers["image_id"])
-        if auc.is_defined:
-            counts = (auc.n, auc.clusters)
-            rows.append((*cell, "auc", auc.value, auc.se, auc.lo, auc.hi, *counts))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    table = pd.concat([tabulate(sums), yes_no_auc(records, f"FROM records WHERE {_YES_NO}")])
+    return table.sort_values(list(KEYS), ignore_index=True)
 
 
 PROBE = Probe(
@@ -70,4 +49,5 @@ PROBE = Probe(
     reading="Yes/no questions on clean images: the share answered yes minus the share where yes is right, and the "
     "AUC of log p(yes) - log p(no), which a moved threshold leaves as it is (50 is chance).",
     marks=Marks({"yes excess": "yes too often", "auc": "AUC × 100", "accuracy": "accuracy"}),
+    on_phantom=OnPhantom("auc", measured=(1.0, 0.76, -1.0)),
 )

@@ -182,7 +182,7 @@ class Method:
         if budget is None:
             return keep
         self._check_values(tokens[image], image, None)
-        sample = self._sample(tokens[image].whole(), None, 0, "")
+        sample = self.sample(tokens[image].whole(), None, 0, "")
         return budget(self.score(sample), keep, sample) / sample.total
 
     def _prune_views(
@@ -198,11 +198,11 @@ class Method:
         own = tokens[image]
         self._check_values(own, image, query)
         if not own.views:
-            return self._reduce(self._sample(own, query, seed, key), keep)
+            return self._reduce(self.sample(own, query, seed, key), keep)
         features, indices = [], []
         for number, view in enumerate(own.views):
             # A key of its own: random pruning must not keep the same places of every tile.
-            sample = self._sample(own.part(view), query, seed, f"{key}/view {number}")
+            sample = self.sample(own.part(view), query, seed, f"{key}/view {number}")
             survivors, places = self._reduce(sample, keep)
             features.append(survivors)
             indices.append(view.tokens[places])
@@ -216,7 +216,8 @@ class Method:
             if values is not None and not values.isfinite().all():
                 raise ValueError(f"{name} of image {image}: nan or infinite values, the model is broken")
 
-    def _sample(self, tokens: VisionTokens, query: Tensor | None, seed: int, key: str) -> Sample:
+    def sample(self, tokens: VisionTokens, query: Tensor | None, seed: int, key: str) -> Sample:
+        """What this method's parts may look at of one image, or of one view of it."""
         signals = {name: tokens.signals[name] for name in sorted(self.needs)}
         return Sample(tokens.grid, signals, query, seed, key, tokens.features, tokens.project)
 

@@ -2,8 +2,9 @@
 
 import pandas as pd
 
+from robust_atp.answers import Answers, answers, stacked
 from robust_atp.image_sums import ImageSums, per_dataset
-from robust_atp.query import ANSWERS, ARM, CONDITION, POPULATION, Records, listed, query
+from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed, query
 
 CELL = (*POPULATION, *ARM, *CONDITION)
 
@@ -14,32 +15,35 @@ def accuracy(records: Records, by: tuple[str, ...] = ()) -> pd.DataFrame:
     ``by`` adds columns of the records to the key, e.g. ``("question_type",)``.
     """
     keys = (*CELL, *by)
-    sums = query(
+    sums = image_rows(
         records,
         f"SELECT {listed(keys)}, image_id, sum(score) AS num, count(*) AS den FROM records GROUP BY ALL",
     )
-    return per_dataset(sums, keys, ImageSums.table)
+    return per_dataset(sums, keys, ImageSums.table, apart=by)
 
 
 def loss(records: Records) -> pd.DataFrame:
     """L = A_unpruned - A_arm on the same questions of the same images; positive where pruning costs."""
-    sums = query(
-        records,
-        f"""
-        WITH answers AS ({ANSWERS})
-        SELECT {listed(CELL, "arm")}, image_id, sum(whole.score - arm.score) AS num, count(*) AS den
-        FROM answers arm JOIN answers whole USING ({listed((*POPULATION, *CONDITION))}, image_id, question_id)
-        WHERE arm.pruner <> 'none' AND whole.pruner = 'none'
-        GROUP BY ALL
-        """,
-    )
-    return per_dataset(sums, CELL, ImageSums.table)
+    return per_dataset(losses(records), CELL, ImageSums.table)
+
+
+def losses(records: Records, where: str = "TRUE") -> pd.DataFrame:
+    """Sums per image of the question-level losses, each in [-1, 1], of the records that meet ``where``."""
+    return stacked([_losses(found) for found in answers(records, where)])
+
+
+def _losses(found: Answers) -> pd.DataFrame:
+    cells = found.cells.reset_index(names="arm")
+    whole = cells.loc[cells["pruner"] == "none", [*CONDITION, "arm"]].rename(columns={"arm": "whole"})
+    pairs = cells[cells["pruner"] != "none"].merge(whole, on=list(CONDITION))
+    lost = found.score[:, pairs["whole"]] - found.score[:, pairs["arm"]]  # [Q, pairs]
+    return found.sums(pairs[[*ARM, *CONDITION]], lost)
 
 
 def overview(records: Records) -> pd.DataFrame:
     """Accuracy per arm, ``condition`` clean and corrupted (mean over all corruptions), with what the arm costs."""
     keys = (*POPULATION, *ARM, "condition")
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         SELECT {listed((*POPULATION, *ARM))}, if(severity > 0, 'corrupted', 'clean') AS condition, image_id,

@@ -6,6 +6,8 @@ import pandas as pd
 
 from robust_atp.query import ARM, POPULATION
 
+CONTROL_PRUNERS = ("none", "random")
+
 
 class Population(NamedTuple):
     """What is never pooled: one backbone on one split of one data set."""
@@ -35,7 +37,7 @@ class Arm(NamedTuple):
     @property
     def is_control(self) -> bool:
         """Whether the arm is there to compare with: unpruned or random."""
-        return self.pruner in ("none", "random")
+        return self.pruner in CONTROL_PRUNERS
 
 
 def two_lines(pruner: str) -> str:

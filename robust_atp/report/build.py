@@ -1,6 +1,7 @@
 """From a folder of records to a folder that can be read, checked and cited."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,15 @@ from robust_atp.probes.probe import PROBES
 from robust_atp.report.analysis import Analysis, analyse
 from robust_atp.report.citation import cff
 from robust_atp.report.crate import CRATE, ro_crate
+from robust_atp.report.declared_view import declared_view
+from robust_atp.report.deviations import declaration_record, standing, used_declaration
 from robust_atp.report.facts import environment, finished, limitations, records_digest, scale
 from robust_atp.report.figures.style import png, svg, webp
 from robust_atp.report.illustrations import Illustration, illustrations
+from robust_atp.report.illustrations.subject import at_budgets_drawn, at_each_budget
 from robust_atp.report.latex import latex_table
-from robust_atp.report.manifest import MANIFEST, hashes, manifest
+from robust_atp.report.manifest import MANIFEST, content_hash, hashes, manifest
+from robust_atp.report.methods import methods_text
 from robust_atp.report.overlays import overlays
 from robust_atp.report.page import Shown, render, show
 from robust_atp.report.summary import summary
@@ -41,13 +46,24 @@ class _Folder:
         self.files.append(path)
 
 
-def build_report(results: "Results", out: Path, command: str = "robust-atp report") -> Path:
+def build_report(
+    results: "Results", out: Path, command: str = "robust-atp report", settings: Iterable[str] = ()
+) -> Path:
     """Write the page with summary, tables, figures, citation, RO-Crate metadata and manifest; return the page.
 
+    ``settings`` are ``analysis.key=value``: records judged otherwise than declared, which the page lists.
     The same records give the same bytes everywhere, but for what manifest.json and the page say of the machine.
     Pictures that are not here are left out, and the page says so.
     """
-    folder, analysis, about = _Folder(out), analyse(results), _about(results)
+    with results.at_hand() as near:
+        return _build(near, out, command, settings)
+
+
+def _build(results: "Results", out: Path, command: str, settings: Iterable[str]) -> Path:
+    declaration = used_declaration(results, settings)
+    judged = declaration_record(results, declaration)
+    folder, analysis, about = _Folder(out), analyse(results, declaration), _about(results, judged)
+    methods = methods_text(results, about, declaration, standing(results), judged)
     for name, table in analysis.tables().items():
         folder.write(f"tables/{name}.csv", table.to_csv(index=False, float_format="%.10g"))
     shown, missing = _draw(results, analysis, folder, about["result_id"])
@@ -58,16 +74,21 @@ def build_report(results: "Results", out: Path, command: str = "robust-atp repor
         claims=analysis.claims,
         figures=shown,
         tables=analysis.tables(),
-        missing=missing | _empty_probes(analysis),
+        missing=missing | _empty_probes(analysis) | _undrawn(analysis),
         scale=scale(results),
         study_file=_study_file(results.study),
         facts=about["environment"],
-        limitations=[*_gaps(results), *limitations(results)],
+        limitations=limitations(results),
         manifest=about,
         command=command,
+        declared=declared_view(analysis.primary_endpoints, declaration, standing(results), judged),
+        methods=methods,
     )
+    folder.write("methods.md", methods)
     folder.write("report.html", page)
-    folder.write("summary.json", _json({"result_id": about["result_id"], **summary(analysis)}))
+    folder.write(
+        "summary.json", _json({"result_id": about["result_id"], "declaration": judged, **summary(analysis)})
+    )
     folder.write("CITATION.cff", cff(about))
     folder.write("tables/verdicts.tex", latex_table(found, about["result_id"]))
     about["files"] = hashes(out, folder.files)
@@ -76,27 +97,17 @@ def build_report(results: "Results", out: Path, command: str = "robust-atp repor
     return out / "report.html"
 
 
-def _about(results: "Results") -> dict[str, Any]:
+def _about(results: "Results", judged: dict[str, Any]) -> dict[str, Any]:
     return manifest(
         study=results.study.name,
         identity=json.loads((results.folder / "identity.json").read_bytes()),
         digest=records_digest(results),
+        files=content_hash(results.folder, results.files()),
         scale=scale(results),
         finished=finished(results.files()),
         environment=environment(results.files()),
-        analysis={"draws": DRAWS, "seed": SEED, "level": LEVEL, "cluster": "image"},
+        analysis={"draws": DRAWS, "seed": SEED, "level": LEVEL, "cluster": "image", "declaration": judged},
     )
-
-
-def _gaps(results: "Results") -> list[str]:
-    """Say that a study is not finished; what is there is a complete study of fewer images."""
-    status = results.status()
-    if status.complete:
-        return []
-    units = status.done + status.failed + status.left
-    return [
-        f"The study is not finished: {status.done} of {units} units are recorded, {status.failed} failed."
-    ]
 
 
 def _draw(
@@ -125,6 +136,21 @@ def _empty_probes(analysis: Analysis) -> dict[str, str]:
     empty = [name for name, table in analysis.probes.items() if table.empty]
     wants = "; ".join(f"{name} needs {PROBES.get(name).needs}" for name in empty)
     return {"probes": f"Probes that had nothing to measure here: {wants}."} if wants else {}
+
+
+def _undrawn(analysis: Analysis) -> dict[str, str]:
+    """Say which curves a study with very many arms leaves out."""
+    drawn = set(at_budgets_drawn(analysis))
+    left = {
+        f"{100 * subject.keep:.3g} %"
+        for subject in at_each_budget(analysis)
+        if subject.keep and subject not in drawn
+    }
+    reason = (
+        f"Curves at {', '.join(sorted(left))} of the tokens are not drawn, because the study has very many arms: their "
+        'numbers are in the tables, and analyse(results).plot("severity", keep=…) draws them.'
+    )
+    return {"curves": reason} if left else {}
 
 
 def _study_file(study: "Study") -> str:

@@ -5,11 +5,10 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from robust_atp.answers import Answers, answers, stacked
 from robust_atp.image_sums import LEVEL, ImageSums, per_dataset
-from robust_atp.query import ANSWERS, ARM, CONDITION, POPULATION, Records, listed, query
+from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed
 from robust_atp.stats import holm, maxt, simultaneous_quantile
-
-_QUESTION = (*POPULATION, "image_id", "question_id")
 
 
 def excess_drop(records: Records) -> pd.DataFrame:
@@ -42,7 +41,7 @@ def retention_gap(records: Records) -> pd.DataFrame:
     verdict that this gap contradicts depends on the scale.
     """
     keys = (*POPULATION, *ARM, *CONDITION)
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         SELECT {listed(keys)}, image_id, sum(score) AS num, count(*) AS den FROM records
@@ -54,22 +53,20 @@ def retention_gap(records: Records) -> pd.DataFrame:
 
 def differences(records: Records) -> pd.DataFrame:
     """Sums per image of the question-level difference in differences, each in [-2, 2]."""
-    return query(
-        records,
-        f"""
-        WITH answers AS ({ANSWERS}),
-        drops AS (
-            SELECT {listed((*ARM, *CONDITION), "bad")}, {listed(_QUESTION)}, clean.score - bad.score AS lost
-            FROM answers bad JOIN answers clean USING ({listed((*_QUESTION, *ARM))})
-            WHERE bad.severity > 0 AND clean.intervention = 'clean'
-        )
-        SELECT {listed((*POPULATION, *CONDITION))}, {listed(ARM, "arm")}, image_id,
-               sum(arm.lost - whole.lost) AS num, count(*) AS den
-        FROM drops arm JOIN drops whole USING ({listed((*_QUESTION, *CONDITION))})
-        WHERE arm.pruner <> 'none' AND whole.pruner = 'none'
-        GROUP BY ALL
-        """,
-    )
+    return stacked([_differences(found) for found in answers(records)])
+
+
+def _differences(found: Answers) -> pd.DataFrame:
+    cells = found.cells.reset_index(names="bad")
+    clean = cells.loc[cells["intervention"] == "clean", [*ARM, "bad"]]
+    drops = cells[cells["severity"] > 0].merge(clean.rename(columns={"bad": "clean"}), on=list(ARM))
+    whole = drops.loc[drops["pruner"] == "none", [*CONDITION, "bad", "clean"]]
+    pairs = drops[drops["pruner"] != "none"].merge(whole, on=list(CONDITION), suffixes=("", "_whole"))
+
+    def lost(clean: str, bad: str) -> np.ndarray:
+        return found.score[:, pairs[clean]] - found.score[:, pairs[bad]]  # [Q, pairs]
+
+    return found.sums(pairs[[*ARM, *CONDITION]], lost("clean", "bad") - lost("clean_whole", "bad_whole"))
 
 
 def _retention(sums: ImageSums) -> pd.DataFrame:

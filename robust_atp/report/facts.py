@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from robust_atp.query import Records, query
+from robust_atp.query import Records, has_column, query
 from robust_atp.records import MEASURED, SCHEMA
 
 _PACKAGES = ("robust-atp", "numpy", "pandas", "pyarrow", "duckdb", "scipy", "matplotlib", "seaborn")
@@ -63,12 +63,13 @@ def records_digest(records: Records) -> str:
     The exclusive or of the rows' MD5 sums with the number of rows: it serves to notice change, not malice.
     """
     columns = [name for name in SCHEMA.names if name not in MEASURED]
+    columns += ["scores"] if has_column(records, "scores") else []
     values = ", ".join(_as_text(name) for name in columns)
     rows = query(
         records,
         f"""
         SELECT count(*) AS rows, bit_xor(md5_number(concat_ws(chr(31), {values})))::VARCHAR AS digest
-        FROM records
+        FROM variants
         """,
     ).iloc[0]
     return f"{int(rows['digest'] or 0):032x}-{rows['rows']}"

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from robust_atp.image_sums import LEVEL, ImageSums, per_dataset
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed, query
+from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed, query
 from robust_atp.stability import content_stability, jaccard_chance
 
 _SUBJECT = (*POPULATION, *ARM)
@@ -62,7 +62,7 @@ def kept_token_stability(records: Records) -> pd.DataFrame:
     Source: the cross-image baseline is the null for pruners with positional preferences; a uniformly random
     set, as in Jaccard's chance level, is not.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH {_PAIRS}

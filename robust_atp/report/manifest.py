@@ -23,6 +23,7 @@ def manifest(
     study: str,
     identity: Mapping[str, Any],
     digest: str,
+    files: str,
     scale: Mapping[str, int],
     finished: str,
     environment: Mapping[str, Any],
@@ -35,7 +36,7 @@ def manifest(
         "study": study,
         "tool": {"name": "robust-atp", "version": version("robust-atp")},
         "identity": dict(identity),
-        "records": {"digest": digest, **scale},
+        "records": {"digest": digest, "files": files, **scale},
         "finished": finished,
         "environment": dict(environment),
         "analysis": dict(analysis),
@@ -52,6 +53,16 @@ def hashes(folder: Path, paths: Iterable[Path]) -> list[dict[str, Any]]:
         }
         for path in sorted(paths)
     ]
+
+
+def content_hash(folder: Path, paths: Iterable[Path]) -> str:
+    """SHA-256 of the names of files, relative to ``folder``, and of every byte in them."""
+    whole = hashlib.sha256()
+    for path in sorted(paths):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        whole.update(f"{content}  {path.relative_to(folder).as_posix()}\n".encode())
+    return whole.hexdigest()
 
 
 def read_manifest(report: Path) -> dict[str, Any]:

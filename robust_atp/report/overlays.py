@@ -47,9 +47,10 @@ def overlays(results: "Results", analysis: Analysis) -> Iterator[Illustration]:
                     name=f"overlay_{slug(backbone, dataset.name, str(number))}",
                     section="overlays",
                     title=f"What is kept: {backbone}, image {image_id}",
-                    caption="Patches whose tokens are dropped are veiled, objects outlined; above each tile the "
-                    "answer, below it κ with the set kept on the clean image. The images were drawn by the hash of "
-                    "their ids, not by what was answered about them"
+                    caption="A patch is bare where its token is kept on the clean image and here, veiled where it is "
+                    "dropped on both, orange where only the clean image kept it and blue where only this one does; "
+                    "objects are outlined. Above each tile the answer and κ with the set kept on the "
+                    "clean image. The images were drawn by the hash of their ids, not by what was answered about them"
                     + "".join(
                         f"; {readable(name)} is where the methods lose most extra" for name, _ in corruption
                     )

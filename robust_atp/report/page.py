@@ -11,12 +11,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from robust_atp.report.arms import Population
 from robust_atp.report.claims.page import judged, unjudged
+from robust_atp.report.declared_view import DeclaredView
 from robust_atp.report.figures.style import points
 from robust_atp.report.illustrations.illustration import Illustration
+from robust_atp.report.illustrations.subject import budgets
 from robust_atp.report.verdict import Verdict, in_words
 
 # A longer table is left to its CSV file: a page of ten thousand rows is no page.
-_ROWS_SHOWN = 400
+_ROWS_SHOWN = 300
+# Verdicts in one table; more are folded budget by budget.
+_VERDICTS_SHOWN = 40
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ def render(
     limitations: Sequence[str],
     manifest: Mapping[str, Any],
     command: str,
+    declared: DeclaredView,
+    methods: str,
 ) -> str:
     """Fill the template. Everything is escaped: questions and answers are other people's text.
 
@@ -73,7 +79,7 @@ def render(
         populations.setdefault(verdict.population, []).append(verdict)
     return environment.get_template("report.html.j2").render(
         study=study,
-        populations=populations,
+        populations={population: _by_budget(found) for population, found in populations.items()},
         words={population: in_words(found) for population, found in populations.items()},
         axis=_Axis.over(verdicts),
         claims=judged(claims),
@@ -87,7 +93,17 @@ def render(
         limitations=limitations,
         manifest=manifest,
         command=command,
+        declared=declared,
+        methods=methods,
     )
+
+
+def _by_budget(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
+    """Blocks of rows, the one to read first: everything if it is few, else the unpruned model and one budget."""
+    if len(verdicts) <= _VERDICTS_SHOWN:
+        return [list(verdicts)]
+    arms = pd.DataFrame([verdict.arm for verdict in verdicts])
+    return [[v for v in verdicts if v.arm.pruner == "none" or v.arm.keep == keep] for keep in budgets(arms)]
 
 
 def show(illustration: Illustration, drawing: bytes) -> Shown:

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robust_atp.declaration import Declaration
+from robust_atp.errors import UserError
 from robust_atp.report.analysis import analyse
 from robust_atp.report.facts import records_digest
-from robust_atp.report.manifest import hashes, read_manifest, result_id
+from robust_atp.report.manifest import content_hash, hashes, read_manifest, result_id
 from robust_atp.report.summary import summary
 
 if TYPE_CHECKING:
@@ -24,11 +26,13 @@ def differences(results: "Results", report: Path) -> list[str]:
     ``UserError`` if ``report`` is not the folder of a report.
     """
     manifest = read_manifest(report)
-    return [
-        *_changed_files(report, manifest),
-        *_changed_records(results, manifest),
-        *_changed_numbers(results, report),
-    ]
+    found = [*_changed_files(report, manifest), *_changed_bytes(results, manifest)]
+    try:
+        with results.at_hand() as near:
+            found += [*_changed_records(near, manifest), *_changed_numbers(near, report, manifest)]
+    except UserError as error:
+        found.append(str(error))
+    return found
 
 
 def _changed_files(report: Path, manifest: dict[str, Any]) -> Iterator[str]:
@@ -40,6 +44,12 @@ def _changed_files(report: Path, manifest: dict[str, Any]) -> Iterator[str]:
             yield f"{entry['path']}: its content has changed"
 
 
+def _changed_bytes(results: "Results", manifest: dict[str, Any]) -> Iterator[str]:
+    # Wall times and footers are no part of the records' digest, but somebody may have touched them all the same.
+    if manifest["records"]["files"] != content_hash(results.folder, results.files()):
+        yield "units: the bytes of the record files have changed since the report was made"
+
+
 def _changed_records(results: "Results", manifest: dict[str, Any]) -> Iterator[str]:
     recorded, found = manifest["records"]["digest"], records_digest(results)
     if found != recorded:
@@ -48,12 +58,17 @@ def _changed_records(results: "Results", manifest: dict[str, Any]) -> Iterator[s
         yield f"manifest.json: {manifest['result_id']} is not the hash of its study and records"
 
 
-def _changed_numbers(results: "Results", report: Path) -> Iterator[str]:
+def _changed_numbers(results: "Results", report: Path, manifest: dict[str, Any]) -> Iterator[str]:
     path = report / "summary.json"
     if path.is_file():
-        stated = json.loads(path.read_bytes())["headline"]
-        found = summary(analyse(results))["headline"]
-        yield from _unequal("summary.json headline", stated, found)
+        declaration = Declaration.model_validate(manifest["analysis"]["declaration"]["used"])
+        stated, found = json.loads(path.read_bytes()), summary(analyse(results, declaration))
+        yield from _unequal("summary.json headline", stated["headline"], found["headline"])
+        yield from _unequal(
+            "summary.json primary_endpoints",
+            stated["tables"]["primary_endpoints"],
+            found["tables"]["primary_endpoints"],
+        )
 
 
 def _unequal(place: str, stated: Any, found: Any) -> Iterator[str]:

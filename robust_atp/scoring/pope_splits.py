@@ -11,7 +11,7 @@ from robust_atp.scoring.pope import pope_scores
 
 Question: TypeAlias = Mapping[str, Any]
 
-_ASKED_FOR = re.compile(r"Is there (?:an?|the) (.+?) in the \w+\s*\?", re.IGNORECASE)
+ASKED_FOR = re.compile(r"Is there (?:an?|the) (.+?) in the \w+\s*\?", re.IGNORECASE)
 
 
 def pope_splits(
@@ -58,7 +58,7 @@ def object_prior(questions: Iterable[Question], other_images_only: bool = False)
 
 def asked_for(text: str) -> str:
     """The object that a POPE question asks for; a question of another form stands for what it asks for."""
-    found = _ASKED_FOR.search(text)
+    found = ASKED_FOR.search(text)
     return (found[1] if found else text).lower()
 
 

@@ -64,6 +64,13 @@ def kappa_masks(kept_a: np.ndarray, kept_b: np.ndarray) -> np.ndarray:
     return _kappa(*_mask_counts(kept_a, kept_b), np.shape(kept_a)[1])
 
 
+def kuncheva_masks(kept_a: np.ndarray, kept_b: np.ndarray) -> np.ndarray:
+    """``kuncheva`` of each pair of rows of two boolean masks [M, n] -> [M]."""
+    r, a, b = _mask_counts(kept_a, kept_b)
+    n = np.shape(kept_a)[1]
+    return np.where(a == b, _ratio(r * n - a * a, a * (n - a)), np.nan)
+
+
 def index_set(kept: Iterable[int], n: int | None = None) -> np.ndarray:
     """Sorted indices [K]. ``UserError`` for repeated, fractional or out-of-range indices."""
     given = np.asarray(list(kept))

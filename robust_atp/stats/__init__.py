@@ -1,8 +1,9 @@
 """Estimates with intervals and tests, paired by question and clustered by image."""
 
-from robust_atp.stats.auc import clustered_auc
+from robust_atp.stats.auc import clustered_auc, clustered_auc_difference
 from robust_atp.stats.bands import simultaneous_quantile
 from robust_atp.stats.bootstrap import Replicates, cell_means, sum_by_image
+from robust_atp.stats.cells import linear_cells, logit_cells
 from robust_atp.stats.cluster import clustered_difference, obuchowski, t_pvalue
 from robust_atp.stats.logit import logit_cluster
 from robust_atp.stats.multiple import benjamini_hochberg, holm, maxt
@@ -16,9 +17,12 @@ __all__ = [
     "benjamini_hochberg",
     "cell_means",
     "clustered_auc",
+    "clustered_auc_difference",
     "clustered_difference",
     "clustered_noninferiority",
     "holm",
+    "linear_cells",
+    "logit_cells",
     "logit_cluster",
     "maxt",
     "mcnemar",

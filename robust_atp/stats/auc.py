@@ -1,5 +1,6 @@
 """How well a score tells two kinds of question apart, with several questions per image."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -26,24 +27,45 @@ def clustered_auc(
 
     Obuchowski, Nonparametric analysis of clustered ROC curve data, 1997.
     """
+    return _estimate((scores,), positive, clusters, level, lowest=0.0)
+
+
+def clustered_auc_difference(
+    first: ArrayLike, second: ArrayLike, positive: ArrayLike, clusters: ArrayLike, *, level: float = 0.95
+) -> Estimate:
+    """AUC of ``first`` - AUC of ``second``, two scores of the same questions, with an error that clusters by image.
+
+    The variance is that of ``clustered_auc`` with the differences of V in place of V: the covariance of the two areas
+    is in it. In [-1, 1]; undefined where ``clustered_auc`` is.
+
+    DeLong et al. 1988, for clusters Obuchowski, Nonparametric analysis of clustered ROC curve data, 1997.
+    """
+    return _estimate((first, second), positive, clusters, level, lowest=-1.0)
+
+
+def _estimate(
+    scores: Sequence[ArrayLike], positive: ArrayLike, clusters: ArrayLike, level: float, lowest: float
+) -> Estimate:
+    """Area of the first score, minus that of the second if there is one."""
     values, labels = np.asarray(scores, dtype=float), np.asarray(positive, dtype=bool)
-    if values.ndim != 1 or not values.shape == labels.shape == np.shape(clusters):
+    if values.ndim != 2 or not values[0].shape == labels.shape == np.shape(clusters):
         raise UserError("scores, positive and clusters must be one-dimensional and of one length")
     images, group = np.unique(np.asarray(clusters), return_inverse=True)
     m, n = int(labels.sum()), int((~labels).sum())
     undefined = partial(Estimate.undefined, method=_METHOD, n=m + n, clusters=len(images))
-    if missing := int(np.isnan(values).sum()):
+    if missing := int(np.isnan(values).any(axis=0).sum()):
         return undefined(f"{missing} questions have no score")
     if not m or not n:
         return undefined("all questions are of one kind")
-    below, above = _placements(values, labels)
-    auc = float(below.mean())
+    placements = [_placements(score, labels) for score in values]
+    below, above = (whole[0] - sum(whole[1:]) for whole in zip(*placements, strict=True))
+    area = float(below.mean())
     residual = np.zeros((2, len(images)))  # of positives and negatives, [2, G]
-    np.add.at(residual[0], group[labels], below - auc)
-    np.add.at(residual[1], group[~labels], above - auc)
+    np.add.at(residual[0], group[labels], below - area)
+    np.add.at(residual[1], group[~labels], above - area)
     holding = [len(np.unique(group[kind])) for kind in (labels, ~labels)]
     if min(holding) < 2:
-        return undefined("one kind is on one image only", value=auc)
+        return undefined("one kind is on one image only", value=area)
     sums = residual @ residual.T  # [2, 2]
     variance = (
         holding[0] / (holding[0] - 1) * sums[0, 0] / m**2
@@ -53,7 +75,9 @@ def clustered_auc(
     se = float(np.sqrt(max(variance, 0.0)))
     half = t.ppf((1 + level) / 2, len(images) - 1) * se
     note = "" if se > 0 else "no image differs from another: the interval has no width"
-    return Estimate(auc, se, max(auc - half, 0.0), min(auc + half, 1.0), _METHOD, m + n, len(images), note)
+    return Estimate(
+        area, se, max(area - half, lowest), min(area + half, 1.0), _METHOD, m + n, len(images), note
+    )
 
 
 def _placements(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

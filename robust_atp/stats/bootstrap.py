@@ -7,8 +7,9 @@
 Everything computed from cells goes through ``map``, so that numerators and denominators share their images.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,7 +18,8 @@ from robust_atp.errors import UserError
 from robust_atp.estimate import Estimate
 
 _METHOD = "image bootstrap, percentile"
-_ENTRIES_AT_ONCE = 1 << 24
+_ENTRIES_AT_ONCE = 1 << 22
+_ENTRIES_REMEMBERED = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -92,15 +94,85 @@ def cell_means(
         raise UserError(f"num and den must be [images, ...cells] alike, got {num.shape} and {den.shape}")
     G, cells = len(num), num.shape[1:]
     flat_num, flat_den = num.reshape(G, -1), den.reshape(G, -1)
-    rng = np.random.default_rng(rng)
-    at_once = max(1, _ENTRIES_AT_ONCE // G)
     replicates = np.full((draws, flat_num.shape[1]), np.nan)
-    for start in range(0, draws if G > 1 else 0, at_once):
-        block = replicates[start : start + at_once]
-        weights = rng.multinomial(G, np.full(G, 1 / G), size=len(block)).astype(float)  # [block, G]
-        block[:] = _ratio(weights @ flat_num, weights @ flat_den)
+    groups = _groups(flat_num, flat_den)
+    start = 0
+    for weights in _weights(G, draws, rng) if G > 1 else ():
+        block = replicates[start : start + len(weights)]
+        start += len(weights)
+        for group in groups:
+            block[:, group.columns] = group.means(weights)
     count = den.sum(axis=0)
     return Replicates(_ratio(num.sum(axis=0), count), replicates.reshape(draws, *cells), count, G)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Cells that few of the images have answers in, or all cells that many have: they are multiplied together."""
+
+    columns: np.ndarray | slice
+    rows: np.ndarray | slice
+    num: np.ndarray  # [rows, columns]
+    den: np.ndarray  # [rows, different denominators]
+    which: np.ndarray  # [columns], column of den
+
+    def means(self, weights: np.ndarray) -> np.ndarray:
+        """Weighted mean of each cell; weights [b, G]."""
+        mine = weights[:, self.rows]
+        return _ratio(mine @ self.num, (mine @ self.den)[:, self.which])
+
+
+def _groups(num: np.ndarray, den: np.ndarray) -> list[_Group]:
+    """Split cells [G, C] so that images without answers in a cell are not multiplied.
+
+    A question type is asked about one image in ten, which makes its table ten times cheaper; and all arms and
+    corruptions are asked the same questions, so that most denominators are the same.
+    """
+    used = (num != 0) | (den != 0)
+    many = used.mean(axis=0) > 0.5
+    by_rows: dict[bytes, list[int]] = {}
+    for column in np.flatnonzero(~many).tolist():
+        by_rows.setdefault(np.packbits(used[:, column]).tobytes(), []).append(column)
+    groups = [
+        _group(num, den, np.array(columns), np.flatnonzero(used[:, columns[0]]))
+        for columns in by_rows.values()
+    ]
+    if many.any():
+        everywhere = slice(None) if many.all() else np.flatnonzero(many)
+        groups.append(_group(num, den, everywhere, slice(None)))
+    return groups
+
+
+def _group(num: np.ndarray, den: np.ndarray, columns: np.ndarray | slice, rows: np.ndarray | slice) -> _Group:
+    num, den = num[rows][:, columns], den[rows][:, columns]
+    which: dict[bytes, int] = {}
+    place = np.array([which.setdefault(column.tobytes(), len(which)) for column in den.T], dtype=int)
+    _, first = np.unique(place, return_index=True)
+    return _Group(columns, rows, num, den[:, first], place)
+
+
+def _weights(images: int, draws: int, rng: np.random.Generator | int) -> Iterator[np.ndarray]:
+    """Blocks [b, G] of the weights of images, ``draws`` rows in all: the same whatever the size of a block."""
+    if isinstance(rng, int) and images * draws <= _ENTRIES_REMEMBERED:
+        at_once = max(1, _ENTRIES_AT_ONCE // images)
+        seeded = _seeded_weights(images, draws, rng)
+        return (seeded[start : start + at_once].astype(float) for start in range(0, draws, at_once))
+    return (block.astype(float) for block in _multinomial(images, draws, np.random.default_rng(rng)))
+
+
+@lru_cache(maxsize=2)
+def _seeded_weights(images: int, draws: int, seed: int) -> np.ndarray:
+    """Remembered, since every table of a study draws the same images."""
+    kind = np.min_scalar_type(images)
+    return np.concatenate(
+        [block.astype(kind) for block in _multinomial(images, draws, np.random.default_rng(seed))]
+    )
+
+
+def _multinomial(images: int, draws: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    chances, at_once = np.full(images, 1 / images), max(1, _ENTRIES_AT_ONCE // images)
+    for start in range(0, draws, at_once):
+        yield rng.multinomial(images, chances, size=min(at_once, draws - start))
 
 
 def _note(value: float, se: float) -> str:

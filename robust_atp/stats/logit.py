@@ -7,10 +7,9 @@ from scipy.stats import norm
 
 from robust_atp.errors import UserError
 from robust_atp.estimate import Estimate
+from robust_atp.stats.likelihood import information, maximum_likelihood
 
 _METHOD = "logit, cluster-robust normal"
-_MOST_STEPS = 50
-_LARGEST_LOGIT = 30.0  # the probability is then 1 − 1e-13: the data separate, and the estimate is infinite
 
 
 def logit_cluster(X: ArrayLike, y: ArrayLike, clusters: ArrayLike, *, level: float = 0.95) -> list[Estimate]:
@@ -43,7 +42,7 @@ def logit_cluster(X: ArrayLike, y: ArrayLike, clusters: ArrayLike, *, level: flo
         return undefined("fewer than two images")
     if np.linalg.matrix_rank(X) < P:
         return undefined("columns of X are collinear")
-    beta = _maximum_likelihood(X, y)
+    beta = maximum_likelihood(X, y, np.ones(N))
     if beta is None:
         return undefined("the outcome is separated: fitted probabilities of 0 or 1")
     half_width = norm.ppf((1 + level) / 2)
@@ -53,27 +52,9 @@ def logit_cluster(X: ArrayLike, y: ArrayLike, clusters: ArrayLike, *, level: flo
     ]
 
 
-def _maximum_likelihood(X: np.ndarray, y: np.ndarray) -> np.ndarray | None:
-    """Newton's method; None where the likelihood has no maximum."""
-    beta = np.zeros(X.shape[1])
-    for _ in range(_MOST_STEPS):
-        logits = X @ beta
-        if np.abs(logits).max() > _LARGEST_LOGIT:
-            return None
-        step = np.linalg.solve(_information(X, logits), X.T @ (y - expit(logits)))
-        beta = beta + step
-        if np.abs(step).max() < 1e-12 * max(1.0, np.abs(beta).max()):
-            return beta
-    return None
-
-
 def _sandwich_errors(X: np.ndarray, y: np.ndarray, group: np.ndarray, beta: np.ndarray) -> np.ndarray:
     logits = X @ beta
     scores = np.zeros((group.max() + 1, X.shape[1]))  # [G, P]
     np.add.at(scores, group, X * (y - expit(logits))[:, None])
-    bread = np.linalg.inv(_information(X, logits))
+    bread = np.linalg.inv(information(X, logits, np.ones(len(y))))
     return np.sqrt(np.diag(bread @ (scores.T @ scores) @ bread))
-
-
-def _information(X: np.ndarray, logits: np.ndarray) -> np.ndarray:
-    return (X * (expit(logits) * expit(-logits))[:, None]).T @ X

@@ -1,6 +1,7 @@
 """p values of many cells, adjusted for their number."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +12,7 @@ from robust_atp.errors import UserError
 # 2^16 sign patterns are enumerated in a blink; above that they are drawn.
 _MOST_IMAGES_ENUMERATED = 16
 _ENTRIES_AT_ONCE = 1 << 22
+_ENTRIES_REMEMBERED = 1 << 26
 
 
 def holm(p: ArrayLike) -> np.ndarray:
@@ -61,7 +63,7 @@ def maxt(differences: ArrayLike, *, flips: int = 9999, rng: np.random.Generator 
     order = np.argsort(-observed, kind="stable")
     d, observed = d[:, order], observed[order]
     hits, patterns = np.zeros(len(order)), 0
-    for signs in _sign_patterns(len(d), flips, np.random.default_rng(rng)):
+    for signs in _sign_patterns(len(d), flips, rng):
         flipped = np.abs(signs @ d)  # [patterns, C], most significant cell first
         largest_left = np.maximum.accumulate(flipped[:, ::-1], axis=1)[:, ::-1]
         # Sums of the same terms in another order must count as equal.
@@ -71,7 +73,7 @@ def maxt(differences: ArrayLike, *, flips: int = 9999, rng: np.random.Generator 
     return _scatter(tested, np.flatnonzero(tested)[order], adjusted)
 
 
-def _sign_patterns(images: int, flips: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def _sign_patterns(images: int, flips: int, rng: np.random.Generator | int) -> Iterator[np.ndarray]:
     """Blocks of signs [patterns, images], the unflipped pattern being the first of all."""
     if images <= _MOST_IMAGES_ENUMERATED:
         # A pattern and its mirror image give the same |Σd|, so the last sign stays put.
@@ -79,6 +81,22 @@ def _sign_patterns(images: int, flips: int, rng: np.random.Generator) -> Iterato
         yield 1.0 - 2.0 * ((codes[:, None] >> np.arange(images)) & 1)
         return
     yield np.ones((1, images))
+    if isinstance(rng, int) and images * flips <= _ENTRIES_REMEMBERED:
+        at_once = max(1, _ENTRIES_AT_ONCE // images)
+        seeded = _seeded_signs(images, flips, rng)
+        yield from (seeded[start : start + at_once].astype(float) for start in range(0, flips, at_once))
+    else:
+        yield from _random_signs(images, flips, np.random.default_rng(rng))
+
+
+@lru_cache(maxsize=1)
+def _seeded_signs(images: int, flips: int, seed: int) -> np.ndarray:
+    """Remembered, since all arms of a study are tested with the same flips."""
+    blocks = _random_signs(images, flips, np.random.default_rng(seed))
+    return np.concatenate([block.astype(np.int8) for block in blocks])
+
+
+def _random_signs(images: int, flips: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     at_once = max(1, _ENTRIES_AT_ONCE // images)
     for start in range(0, flips, at_once):
         yield rng.choice((-1.0, 1.0), size=(min(at_once, flips - start), images))

@@ -6,7 +6,7 @@ from typing import Any
 
 from robust_atp.data import Dataset
 from robust_atp.interventions import CLEAN
-from robust_atp.records import SCHEMA
+from robust_atp.records import schema
 from robust_atp.sweep.keys import content_key
 from robust_atp.sweep.study import BackboneConfig, PrunerConfig, Study
 
@@ -61,6 +61,7 @@ class Plan:
     interventions: tuple[Intervention, ...]
     units: tuple[Unit, ...]
     answers: int
+    """Own answers of all arms; what experiments add depends on which arms can take part."""
     identity: Mapping[str, Any]
     """Everything that decides the records, as JSON: two studies with equal identities have equal units."""
 
@@ -127,7 +128,8 @@ def plan(
         "position_policy": study.position_policy,
         "budget": study.grid.budget,
         "threads": study.threads,
-        "columns": SCHEMA.names,
+        "columns": schema(study.record).names,
+        "experiments": list(study.grid.experiment),
         "arms": [
             {"pruner": arm.pruner, "keep": arm.keep, "options": dict(arm.options)} for arm in arms(study)
         ],

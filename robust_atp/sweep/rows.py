@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,12 @@ class Shard:
     image_of: tuple[int, ...]  # Q rows of images
     text: Tensor | None  # [Q, J]
 
+    def part(self, questions: Sequence[int]) -> "Shard":
+        """The same images with some of the questions, without their embeddings."""
+        examples = tuple(self.examples[question] for question in questions)
+        image_of = tuple(self.image_of[question] for question in questions)
+        return replace(self, examples=examples, image_of=image_of, text=None)
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -47,6 +53,7 @@ class ArmResult:
     encoded: Encoded
     kept: KeptTokens
     answers: Sequence[Answer]  # Q
+    first_token_kl: Sequence[float | None] | None  # Q; None: nothing to compare with
     seconds_prune: float
     seconds_answer: float
 
@@ -63,6 +70,7 @@ def table(
     tokens: Sequence[VisionTokens],
     results: Sequence[ArmResult],
     seconds_corrupt: float,
+    variant: str = "own",
 ) -> pa.Table:
     """Rows of a unit in the order arm, image, question. ``pixels`` are the images that arms saw, ``tokens`` theirs."""
     what = unit.intervention
@@ -77,6 +85,7 @@ def table(
         "intervention_version": version(what.name, what.severity),
         "severity": what.severity,
         "noise_seed": what.noise_seed,
+        "variant": variant,
         "metric": metric,
         "prompt": prompt,
     }
@@ -130,8 +139,9 @@ def _question(example: Example) -> dict[str, Any]:
 def _arm_rows(result: ArmResult, shard: Shard, score: Score) -> Iterator[dict[str, Any]]:
     kept = result.kept
     name = label(result.arm.pruner, result.arm.options)
-    for question, (example, total, answer) in enumerate(
-        zip(shard.examples, kept.totals, result.answers, strict=True)
+    divergences = result.first_token_kl or [None] * len(result.answers)
+    for question, (example, total, answer, divergence) in enumerate(
+        zip(shard.examples, kept.totals, result.answers, divergences, strict=True)
     ):
         entered = len(kept.features[question]) if answer.tokens_llm is None else answer.tokens_llm
         yield {
@@ -145,6 +155,7 @@ def _arm_rows(result: ArmResult, shard: Shard, score: Score) -> Iterator[dict[st
             "prediction": answer.text,
             "score": score(answer.text, example.answers),
             "first_token_logprob": answer.first_token_logprob,
+            "first_token_kl": divergence,
             "yes_no_margin": answer.yes_no_margin,
             "prefill_flops": answer.prefill_flops,
             "seconds_prune": result.seconds_prune,

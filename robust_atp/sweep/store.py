@@ -4,6 +4,7 @@
 
     out/study.yaml                  the study with all defaults filled in: runs again as it stands
         identity.json               everything that decides the records
+        declaration.json            how they are to be judged, as it was declared before the first of them
         units.json                  every unit of the plan, by its key
         units/<k[:2]>/<key>.parquet the records; footer: the unit, versions, host, time
         failed/<key>.json           why a unit failed, until it succeeds
@@ -30,6 +31,8 @@ import pyarrow.parquet as pq
 import yaml
 
 from robust_atp.errors import UserError
+from robust_atp.sweep.declared import FILE as DECLARATION
+from robust_atp.sweep.declared import Declared
 from robust_atp.sweep.keys import differences
 from robust_atp.sweep.plan import Intervention, Plan, Unit
 from robust_atp.sweep.study import Study
@@ -57,6 +60,7 @@ class Store:
             if self._identity.exists():
                 self._refuse_another_study(plan)
             self._sweep_leftovers()
+            self._declare(plan)
             self._write("units.json", json.dumps({unit.key: _fields(unit) for unit in plan.units}))
             self._write("study.yaml", yaml.safe_dump(plan.study.model_dump(mode="json"), sort_keys=False))
             # Last, because it is what makes the folder a sweep's.
@@ -73,6 +77,16 @@ class Store:
         if changed:
             listing = "\n  ".join(changed)
             raise UserError(f"{self.folder} holds another study; take another --out, or undo:\n  {listing}")
+
+    def _declare(self, plan: Plan) -> None:
+        """Record what the study declares, once: whatever a later run says is a deviation."""
+        if not (self.folder / DECLARATION).exists():
+            declared = Declared.now(plan.study.analysis, len(self.done(plan.units)))
+            self._write(DECLARATION, declared.to_json())
+
+    def declared(self) -> Declared | None:
+        """What the study declared before it ran; None for folders made before that was recorded."""
+        return Declared.read(self.folder)
 
     def _sweep_leftovers(self) -> None:
         for leftover in (self.folder / "units").glob("*/.*"):

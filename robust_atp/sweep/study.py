@@ -21,9 +21,11 @@ from corruptions import names as corruption_names
 from corruptions.registry import SUBSETS, find
 from robust_atp.backbones.tasks import check_prompt
 from robust_atp.data import DatasetConfig
+from robust_atp.declaration import Declaration
 from robust_atp.errors import UserError, unknown
 from robust_atp.probes.controls import CONTROLS
 from robust_atp.registry import Registry
+from robust_atp.sweep.experiments import EXPERIMENTS
 from robust_atp.tasks import SHORT_ANSWER, TASKS
 
 # "registered" is no group: what it stands for differs from one process to another.
@@ -167,6 +169,7 @@ T = TypeVar("T")
 Axis = Annotated[tuple[T, ...], BeforeValidator(_listed), AfterValidator(_no_repeats)]
 Corruption = Annotated[str, AfterValidator(_known_corruption)]
 Control = Annotated[str, AfterValidator(lambda name: _known(name, CONTROLS))]
+Experiment = Annotated[str, AfterValidator(lambda name: _known(name, EXPERIMENTS))]
 # Strict, because YAML reads `yes` as a boolean and Python takes a boolean for the number 1.
 Severity = Annotated[int, Field(strict=True, ge=1, le=5)]
 Keep = Annotated[float, Field(gt=0, le=1)]
@@ -181,6 +184,8 @@ class Grid(_Closed):
     control: Axis[Control] = ()
     pruner: Annotated[tuple[PrunerConfig, ...], BeforeValidator(_listed)] = ()
     keep: Annotated[Axis[Keep], Field(min_length=1)]
+    experiment: Axis[Experiment] = ()
+    """What makes arms answer again, from tokens that are not their own choice: see ``robust-atp list experiments``."""
     budget: Literal["tokens", "mean_tokens", "prefill_flops"] = "tokens"
     """What ``keep`` is a share of: tokens as each method counts them, visual tokens averaged over the decoder's
     layers, or floating-point operations spent on visual tokens in the decoder's prefill."""
@@ -194,7 +199,7 @@ class Grid(_Closed):
 
 
 class Study(_Closed):
-    """Everything that decides the records, and nothing else: no worker counts, no output folder."""
+    """Everything that decides the records, and how they will be judged: no worker counts, no output folder."""
 
     name: str = Field(min_length=1)
     seed: Seed = 0
@@ -206,10 +211,14 @@ class Study(_Closed):
     """Seeds of the corruptions; each makes its own units."""
     position_policy: Literal["original", "compacted"] | None = None
     """None: each pruner's own default."""
+    record: Axis[Literal["scores"]] = ()
+    """Columns that are too large to record unasked."""
     shard_images: int = Field(default=16, ge=1)
     """Images in a unit. Decides what is batched together, and so the last bits of log-probabilities."""
     threads: int = Field(default=1, ge=1)
     """CPU threads of a worker: they decide the order of a sum, and so its last bits."""
+    analysis: Declaration | None = None
+    """How the records will be judged; it decides none of them, so changing it runs nothing again."""
 
     @field_validator("data")
     @classmethod

@@ -1,8 +1,8 @@
 """Evaluates one unit: corrupt once, encode once, then let every arm answer from the same tokens."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
 from time import perf_counter
 from typing import cast
 
@@ -11,31 +11,24 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from robust_atp.backbones.dropping import Dropping
-from robust_atp.backbones.seam import KeptTokens, ThinsTower, VisionTokens
+from robust_atp.backbones.seam import Answer, ThinsTower, VisionTokens
 from robust_atp.backbones.shrinking import Shrinking
 from robust_atp.backbones.thinning import Thinning
-from robust_atp.data import Dataset, Example
-from robust_atp.interventions import changes_question, intervene_question, pixels_seen
+from robust_atp.interventions import CLEAN
 from robust_atp.pruning import Method
+from robust_atp.pruning.keeping import keep_indices
 from robust_atp.pruning.matching import nominal_keep
-from robust_atp.scoring import Score, scorer
+from robust_atp.pruning.token_scores import token_scores
+from robust_atp.sweep.answering import Pruned, answer
+from robust_atp.sweep.experiments import EXPERIMENTS, Seen, Variation
 from robust_atp.sweep.ingredients import load
 from robust_atp.sweep.methods import method_of
-from robust_atp.sweep.plan import Arm, Unit, arms
+from robust_atp.sweep.participation import participation
+from robust_atp.sweep.plan import Arm, Intervention, Unit, arms
+from robust_atp.sweep.recording import with_scores
 from robust_atp.sweep.rows import ArmResult, Encoded, Shard, table
+from robust_atp.sweep.shards import Shards
 from robust_atp.sweep.study import BackboneConfig, Study
-
-
-@dataclass(frozen=True)
-class Pruned:
-    """What one arm kept before the decoder, what it is to drop inside, and how long it took to find out."""
-
-    arm: Arm
-    encoded: Encoded
-    kept: KeptTokens
-    droppings: list[Dropping] | None
-    seconds: float
 
 
 class Worker:
@@ -48,42 +41,99 @@ class Worker:
         self._backbone = load(backbone)
         self._arms = [(arm, method_of(arm, study).on(self._backbone)) for arm in arms(study)]
         self._signals = frozenset[str]().union(*(method.needs for _, method in self._arms))
+        self._experiments = {
+            EXPERIMENTS.get(name): part.arms for name, part in participation(study).items() if part.arms
+        }
         self._needs_text = any(method.needs_text for _, method in self._arms)
         self._rehearse()
-        self._datasets = {(config.name, config.split): config for config in study.data}
-        # One study holds few data sets, and the interventions of a shard come one after the other.
-        self._dataset = lru_cache(self._load_dataset)
-        self._score = lru_cache(self._load_score)
-        self._shard = lru_cache(maxsize=2)(self._load_shard)
+        self._shards = Shards(study, self._backbone, embeds_text=self._needs_text)
+        self._clean = lru_cache(maxsize=1)(self._see_clean)
 
     def run(self, unit: Unit) -> pa.Table:
         """Answer every question of the unit with every arm: rows in the order arm, image, question.
 
-        The rows depend on unit and study alone, so any worker gives the same ones.
+        Those of the study's experiments come last. The rows depend on unit and study alone, so any worker gives
+        the same ones.
         """
-        dataset, task = self._dataset(unit.dataset, unit.split), self._task(unit)
-        shard = self._asked(unit, self._shard(unit.dataset, unit.split, unit.images))
+        shard = self._shards.asked(unit)
         start = perf_counter()
-        images = [self._intervene(unit, *pair) for pair in zip(unit.images, shard.images, strict=True)]
+        images = self._shards.pixels(unit, shard)
         seconds_corrupt = perf_counter() - start
         whole = self._encode(images, None)
         pruned = [self._prune(unit, shard, images, whole, *arm) for arm in self._arms]
-        results = self._answer(pruned, shard, task)
+        results, unpruned = answer(self._backbone, pruned, shard.examples, self._shards.task(unit))
+        own = self._table(unit, shard, images, whole, results, seconds_corrupt)
+        seen = Seen(images, whole, [p.kept.indices for p in pruned])
+        rows = pa.concat_tables([own, *self._experiment(unit, shard, seen, unpruned)])
+        return self._with_recorded(rows, unit, shard, whole)
+
+    def _table(
+        self,
+        unit: Unit,
+        shard: Shard,
+        images: Sequence[np.ndarray],
+        whole: Encoded,
+        results: Sequence[ArmResult],
+        seconds_corrupt: float,
+        variant: str = "own",
+    ) -> pa.Table:
         return table(
             study=self._study.name,
             unit=unit,
-            metric=dataset.metric,
-            score=self._score(unit.dataset, unit.split),
-            prompt=self._backbone.prompts[task],
+            metric=self._shards.metric(unit),
+            score=self._shards.score(unit),
+            prompt=self._backbone.prompts[self._shards.task(unit)],
             shard=shard,
             pixels=images,
             tokens=whole.tokens,
             results=results,
             seconds_corrupt=seconds_corrupt,
+            variant=variant,
         )
 
-    def _task(self, unit: Unit) -> str:
-        return self._datasets[unit.dataset, unit.split].task
+    def _with_recorded(self, rows: pa.Table, unit: Unit, shard: Shard, whole: Encoded) -> pa.Table:
+        """Add the columns that the study asks for beside the ordinary ones."""
+        if "scores" not in self._study.record:
+            return rows
+        about = whole.tokens, shard.image_of, shard.text, self._study.seed, _keys(unit, shard)
+        return with_scores(rows, [token_scores(method, *about) for _, method in self._arms])
+
+    def _experiment(
+        self, unit: Unit, shard: Shard, own: Seen, unpruned: Sequence[Answer]
+    ) -> Iterator[pa.Table]:
+        """Tables of what the study's experiments have arms answer beyond their own answers."""
+        what = unit.intervention
+        for experiment, numbers in self._experiments.items():
+            if experiment.meets(what.name, what.severity):
+                clean = partial(self._clean, unit.dataset, unit.split, unit.images)
+                for variation in experiment.vary(shard, own, clean, numbers):
+                    # Another image is not what the unpruned model answered about.
+                    compared = unpruned if variation.seen is own else ()
+                    yield self._answer_variation(unit, shard, variation, compared)
+
+    def _answer_variation(
+        self, unit: Unit, shard: Shard, variation: Variation, unpruned: Sequence[Answer]
+    ) -> pa.Table:
+        arm, method = self._arms[variation.arm]
+        seen, part = variation.seen, shard.part(variation.questions)
+        kept = keep_indices(
+            seen.encoded.tokens, variation.places, method.position_policy, image_of=part.image_of
+        )
+        # The tokens are there already: what they cost stands in the arm's own rows.
+        pruned = Pruned(arm, replace(seen.encoded, seconds=0.0), kept, None, 0.0)
+        compared = [unpruned[question] for question in variation.questions] if unpruned else ()
+        results, _ = answer(self._backbone, [pruned], part.examples, self._shards.task(unit), compared)
+        return self._table(unit, part, seen.pixels, seen.encoded, results, 0.0, variation.variant)
+
+    def _see_clean(self, dataset: str, split: str, image_ids: tuple[str, ...]) -> Seen:
+        """What the arms see of a shard's clean images: the places are those of the clean unit's own rows."""
+        unit = Unit("", self._name, dataset, split, image_ids, Intervention(CLEAN))
+        shard = self._shards.asked(unit)
+        images = self._shards.pixels(unit, shard)
+        whole = self._encode(images, None)
+        # One arm after the other: only their places stay in memory.
+        places = [self._prune(unit, shard, images, whole, *arm).kept.indices for arm in self._arms]
+        return Seen(images, whole, places)
 
     def _rehearse(self) -> None:
         """Compute every signal and budget once: a CLIP model that does not load is no fault of the first unit."""
@@ -93,63 +143,6 @@ class Worker:
             self._encode_for(method, self._nominal_keeps(arm, method, whole.tokens), image, whole)
         if self._needs_text:
             self._backbone.embed_questions(["what is this"])
-
-    def _load_dataset(self, name: str, split: str) -> Dataset:
-        return self._datasets[name, split].load()
-
-    def _load_score(self, name: str, split: str) -> Score:
-        dataset = self._dataset(name, split)
-        return scorer(dataset.metric, dataset.references())
-
-    def _load_shard(self, name: str, split: str, image_ids: tuple[str, ...]) -> Shard:
-        dataset = self._dataset(name, split)
-        row_of = {image_id: row for row, image_id in enumerate(image_ids)}
-        examples = tuple(dataset.examples(image_ids))
-        masks = [dataset.object_mask(image_id) for image_id in image_ids]
-        return Shard(
-            images=tuple(dataset.image(image_id) for image_id in image_ids),
-            object_patches=tuple(
-                None if mask is None else self._backbone.object_patches(mask) for mask in masks
-            ),
-            examples=examples,
-            image_of=tuple(row_of[example.image_id] for example in examples),
-            text=self._embedded(examples),
-        )
-
-    def _asked(self, unit: Unit, shard: Shard) -> Shard:
-        """Return the shard with the questions of the unit's intervention."""
-        what = unit.intervention
-        if not changes_question(what.name, what.severity):
-            return shard
-        examples = tuple(
-            replace(
-                example,
-                question=intervene_question(
-                    example.question,
-                    what.name,
-                    severity=what.severity,
-                    noise_seed=what.noise_seed,
-                    dataset=unit.dataset,
-                    question_id=example.question_id,
-                ),
-            )
-            for example in shard.examples
-        )
-        return replace(shard, examples=examples, text=self._embedded(examples))
-
-    def _embedded(self, examples: Sequence[Example]) -> Tensor | None:
-        return self._backbone.embed_questions([e.question for e in examples]) if self._needs_text else None
-
-    def _intervene(self, unit: Unit, image_id: str, image: np.ndarray) -> np.ndarray:
-        return pixels_seen(
-            self._dataset(unit.dataset, unit.split),
-            image_id,
-            unit.intervention.name,
-            severity=unit.intervention.severity,
-            noise_seed=unit.intervention.noise_seed,
-            study_seed=self._study.seed,
-            image=image,
-        )
 
     def _encode(self, images: Sequence[np.ndarray], thinning: Thinning | Shrinking | None) -> Encoded:
         start = perf_counter()
@@ -177,15 +170,10 @@ class Worker:
         arm: Arm,
         method: Method,
     ) -> Pruned:
-        # Random pruning draws anew for every intervention: were it the same draw, its kept tokens would be
-        # perfectly stable under corruption, and no floor for the stability of anything else.
-        what = unit.intervention
-        condition = f"{what.name}/{what.severity}/{what.noise_seed}"
-        keys = [f"{unit.dataset}/{example.image_id}/{condition}" for example in shard.examples]
         keeps = self._nominal_keeps(arm, method, whole.tokens)
         encoded = self._encode_for(method, keeps, images, whole)
         start, tokens = perf_counter(), encoded.tokens
-        kept = method.prune(tokens, shard.image_of, shard.text, keeps, self._study.seed, keys)
+        kept = method.prune(tokens, shard.image_of, shard.text, keeps, self._study.seed, _keys(unit, shard))
         droppings = method.droppings(tokens, shard.image_of, keeps, self._backbone.shape.layers)
         _finish(kept.features[0])
         return Pruned(arm, encoded, kept, droppings, perf_counter() - start)
@@ -196,49 +184,14 @@ class Worker:
         keep_of = {total: nominal_keep(method, arm.keep, budget, total, shape) for total in set(totals)}
         return [keep_of[total] for total in totals]
 
-    def _answer(self, pruned: Sequence[Pruned], shard: Shard, task: str) -> list[ArmResult]:
-        """Answer all questions for all arms: those that drop inside the decoder together, the others alone.
 
-        The former share the first layers. The latter could fill one batch too, but an arm's time would then
-        not be its own.
-        """
-        batches: dict[int | None, list[Pruned]] = {}
-        for number, p in enumerate(pruned):
-            batches.setdefault(None if _enters_whole(p) else number, []).append(p)
-        results: dict[int, ArmResult] = {}
-        for together in batches.values():
-            for p, result in zip(together, self._answer_together(together, shard, task), strict=True):
-                results[id(p)] = result
-        return [results[id(p)] for p in pruned]
-
-    def _answer_together(self, together: Sequence[Pruned], shard: Shard, task: str) -> list[ArmResult]:
-        # Several arms keep every token on the way in. The backbone tells equal prompts by their tensors being the
-        # same objects, so all take those of the first.
-        kept, count = together[0].kept, len(shard.examples)
-        parts = (kept.features, kept.indices, kept.totals, kept.off_grid, kept.layouts, kept.thinned)
-        features, indices, totals, off_grid, layouts, thinned = ([*part] * len(together) for part in parts)
-        questions = [example.question for example in shard.examples] * len(together)
-        ways = [way for p in together for way in p.droppings or ()]
-        start = perf_counter()
-        answers = self._backbone.answer(
-            KeptTokens(features, indices, totals, kept.position_policy, off_grid, layouts, thinned),
-            questions,
-            ways or None,
-            task,
-        )
-        seconds = (perf_counter() - start) / len(answers)
-        return [
-            ArmResult(p.arm, p.encoded, p.kept, answers[place : place + count], p.seconds / count, seconds)
-            for p, place in zip(together, range(0, len(answers), count), strict=True)
-        ]
-
-
-def _enters_whole(pruned: Pruned) -> bool:
-    """Whether all tokens enter the decoder, to be dropped inside: both position policies number them alike."""
-    kept = pruned.kept
-    return pruned.droppings is not None and all(
-        len(indices) == total for indices, total in zip(kept.indices, kept.totals, strict=True)
-    )
+def _keys(unit: Unit, shard: Shard) -> list[str]:
+    """What decides the randomness of each question's pruning, with the seed of the study."""
+    # Random pruning draws anew for every intervention: were it the same draw, its kept tokens would be
+    # perfectly stable under corruption, and no floor for the stability of anything else.
+    what = unit.intervention
+    condition = f"{what.name}/{what.severity}/{what.noise_seed}"
+    return [f"{unit.dataset}/{example.image_id}/{condition}" for example in shard.examples]
 
 
 def _finish(tensor: Tensor) -> None:

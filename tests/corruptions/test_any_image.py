@@ -93,6 +93,7 @@ FLOATS = np.linspace(0, 1, 40 * 40 * 3).reshape(40, 40, 3)
     [
         (np.zeros((1, 1, 3), np.uint8), "at least 32 px on both sides, got 1 x 1 px"),
         (np.zeros((31, 31, 3), np.uint8), "got 31 x 31 px"),
+        (np.zeros((32, 16384, 3), np.uint8), "at most 16383 px on both sides, got 16384 x 32 px"),
         (FLOATS, r"dtype uint8, got float64; scale \[0, 1\] to 0..255"),
         (FLOATS * 255, r"dtype uint8, got float64; scale \[0, 1\] to 0..255"),
         (FLOATS.astype(np.float16) * np.nan, "dtype uint8, got float16"),

@@ -83,7 +83,7 @@ def test_a_seed_is_an_integer(photo, seed):
             corrupt(photo, name, 1, seed=seed)
 
 
-@pytest.mark.parametrize("key", [None, 1.5, ("a", 1)])
+@pytest.mark.parametrize("key", [None, 1.5, ("a", 1), True])
 def test_a_key_is_a_string_or_an_integer(photo, key):
     with pytest.raises(CorruptionError, match="key must be the id of the sample"):
         corrupt(photo, "fog", 1, key=key)

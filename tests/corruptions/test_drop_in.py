@@ -63,7 +63,9 @@ def test_grey_images_become_colour_as_they_do_there(noise_image):
         ({"severity": 2.5, "corruption_name": "fog"}, "severity must be"),
         ({"severity": "3", "corruption_name": "fog"}, "severity must be"),
         ({"corruption_name": "fogg"}, "did you mean 'fog'"),
+        ({"severity": np.array([1, 2]), "corruption_name": "fog"}, "severity must be"),
         ({"corruption_number": 19}, "corruption_number of 0 to 18, got 19"),
+        ({"corruption_number": "1"}, "corruption_number of 0 to 18, got '1'"),
         ({}, "give corruption_name"),
     ],
 )

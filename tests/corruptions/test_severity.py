@@ -73,6 +73,31 @@ def test_parameters_of_one_s_own_replace_the_table(noise_image):
         corrupt(noise_image, HALVED, 1, params={"shar": 0.5})
 
 
+@pytest.mark.parametrize(
+    ("name", "params", "message"),
+    [
+        (
+            "fog",
+            {"strength": "high"},
+            r"'strength' must be a number, as in \(1.5, 2, 2.5, 2.5, 3\), got 'high'",
+        ),
+        ("fog", {"strength": float("nan")}, "must be a number, .*got nan"),
+        ("fog", {"strength": True}, "must be a number, .*got True"),
+        ("jpeg_compression", {"quality": 12.5}, "'quality' must be a whole number, .*got 12.5"),
+        ("spatter", {"liquid": "oil"}, "'liquid' must be one of: water, mud, got 'oil'"),
+        ("gaussian_blur", {"sigma": -1}, r"'gaussian_blur' cannot work with \{'sigma': -1\}"),
+    ],
+)
+def test_parameters_that_make_no_sense_are_refused(noise_image, name, params, message):
+    with pytest.raises(CorruptionError, match=message):
+        corrupt(noise_image, name, 2, params=params)
+
+
+def test_severities_are_several():
+    with pytest.raises(CorruptionError, match="severities must be a sequence of numbers, got 3"):
+        ladder(np.zeros((32, 32, 3), np.uint8), "fog", 3)  # type: ignore[arg-type]  # the mistake on trial
+
+
 def test_what_a_type_needs_must_be_given_and_fit(noise_image):
     mask = np.zeros(noise_image.shape[:2], bool)
     with pytest.raises(CorruptionError, match="'occlude_object' needs mask=, a bool array"):

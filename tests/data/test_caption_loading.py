@@ -96,3 +96,22 @@ def test_real_captions_of_real_photos() -> None:
     assert len(known) >= 40
     for image_id, mask in known.items():
         assert mask.shape == data.image(image_id).shape[:2]
+
+
+def test_annotated_objects_are_told_by_their_names(tmp_path: Path) -> None:
+    write_json(tmp_path / "k.json", KARPATHY)
+    boxes = [(5, 1), (5, 44), (5, 1)]
+    instances = {
+        "images": [{"id": n, "height": 2, "width": 2} for n in (5, 4)],
+        "annotations": [{"image_id": n, "category_id": c, "bbox": [0, 0, 1, 1]} for n, c in boxes],
+        "categories": [{"id": 1, "name": "person"}, {"id": 44, "name": "dining table"}],
+    }
+    write_json(tmp_path / "i.json", instances)
+    files = {"karpathy": "k.json", "instances": "i.json"}
+    objects = {
+        split: [dict(example.group) for example in load(tmp_path, **files, split=split).examples()]
+        for split in ("test", "val")
+    }
+    # Photo 9 is not among the annotated ones; photo 4 is, and shows nothing.
+    assert objects == {"test": [{"objects": "person, dining table"}, {}], "val": [{"objects": ""}]}
+    assert not any(example.group for example in load(tmp_path, karpathy="k.json", split="test").examples())

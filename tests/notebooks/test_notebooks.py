@@ -29,7 +29,9 @@ def notebook(request: pytest.FixtureRequest) -> NotebookNode:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_study(tmp_path_factory.mktemp("study"), synthetic_records(images=8, severities=(1, 5)))
+    """What the notebooks about a finished study open here: scenes of the phantom with planted answers."""
+    records = synthetic_records(images=8, severities=(1, 5), real_pictures=True)
+    return write_study(tmp_path_factory.mktemp("study"), records)
 
 
 def test_there_is_a_notebook():
@@ -50,6 +52,7 @@ def test_it_consumes_the_package_and_defines_nothing(notebook: NotebookNode):
     assert not re.search(r"^\s*(def|class|!|%)", code, flags=re.MULTILINE)
     assert not re.search(r"""["']/|https?://""", code)
     assert len(sources) <= 12
+    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
     assert all(len(source.splitlines()) <= 8 for source in sources)
 
 
@@ -69,19 +72,39 @@ def printed(outputs: list[NotebookNode]) -> str:
 
 
 def drawings(outputs: list[NotebookNode]) -> int:
-    return sum("image/svg+xml" in output.get("data", {}) for output in outputs)
+    """Figures that the notebook shows, as vectors with a caption or as pixels."""
+    shown = [output.get("data", {}) for output in outputs]
+    return sum("<figcaption>" in data.get("text/html", "") or "image/png" in data for data in shown)
 
 
-def test_a_finished_study_is_explored(study: Path):
-    outputs = executed("01_explore", f"run_dir = {str(study)!r}")
-    assert drawings(outputs) == 2
-    assert "excess drop" in printed(outputs)
+def tables(outputs: list[NotebookNode]) -> int:
+    return sum('class="dataframe"' in output.get("data", {}).get("text/html", "") for output in outputs)
+
+
+# Notebook -> figures and tables that it shows of a finished study, and what it must have printed.
+SHOWN = {
+    "01_explore": (2, 2, "excess drop"),
+    "02_paired_statistics": (3, 2, "by image"),
+    "03_kept_token_stability": (4, 1, ""),
+    "04_probes_on_the_phantom": (5, 1, "background-gap: "),
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_finished_study_is_read(name: str, study: Path):
+    assert sum(path.stat().st_size for path in study.rglob("*")) < 500_000
+    source = parameters_cell(nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)).source
+    outputs = executed(name, source.replace("../runs/study", str(study)))
+    figures, frames, words = SHOWN[name]
+    assert drawings(outputs) == figures
+    assert tables(outputs) == frames
+    assert words in printed(outputs)
 
 
 def test_a_corruption_is_added_checked_and_swept():
     outputs = executed("05_add_a_corruption", "scenes = 2\nkeep = 0.25")
     assert "FAIL" not in printed(outputs)
     assert "can be sent to a worker process" in printed(outputs)
-    tables = [output["data"]["text/plain"] for output in outputs if "text/html" in output.get("data", {})]
-    assert sum("rolling_shutter" in table for table in tables) == 2
+    shown = [output["data"]["text/plain"] for output in outputs if "text/html" in output.get("data", {})]
+    assert sum("rolling_shutter" in table for table in shown) == 2
     assert drawings(outputs) == 1

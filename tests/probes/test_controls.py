@@ -1,8 +1,10 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from robust_atp.errors import UserError
-from robust_atp.probes.controls import CONTROLS, control
+from robust_atp.probes.controls import CONTROLS, asks_for, control
 
 
 @pytest.fixture
@@ -12,24 +14,41 @@ def image() -> np.ndarray:
     return pixels
 
 
+def beside(name: str, image: np.ndarray) -> dict[str, Any]:
+    """What a control needs beside the image."""
+    mask = np.zeros(image.shape[:2], bool)
+    mask[20:40, 30:60] = True
+    return {"mask": mask} if "mask" in asks_for(name) else {}
+
+
 @pytest.mark.parametrize("name", CONTROLS.names())
 class TestEveryControl:
     def test_keeps_shape_and_type_and_leaves_its_input_alone(self, image: np.ndarray, name: str) -> None:
-        result = control(image, name)
+        result = control(image, name, **beside(name, image))
         assert (result.shape, result.dtype) == (image.shape, np.uint8)
         assert not np.shares_memory(result, image)
 
     def test_shows_something_else(self, image: np.ndarray, name: str) -> None:
-        assert not np.array_equal(control(image, name), image)
+        assert not np.array_equal(control(image, name, **beside(name, image)), image)
 
     def test_depends_on_its_arguments_alone(self, image: np.ndarray, name: str) -> None:
-        first = control(image, name, seed=1, key="a")
+        others = beside(name, image)
+        first = control(image, name, seed=1, key="a", **others)
         np.random.seed(0)  # noqa: NPY002 (to show that global state does not matter)
-        assert np.array_equal(control(image, name, seed=1, key="a"), first)
+        assert np.array_equal(control(image, name, seed=1, key="a", **others), first)
 
 
 def test_blank_is_the_mean_colour(image: np.ndarray) -> None:
     assert np.abs(control(image, "blank") - image.mean(axis=(0, 1))).max() <= 0.5
+
+
+def test_removing_objects_changes_nothing_around_them(image: np.ndarray) -> None:
+    mask = beside("objects-removed", image)["mask"]
+    result = control(image, "objects-removed", mask=mask)
+    assert np.array_equal(result[~mask], image[~mask])
+    plain = np.full_like(image, 90)
+    plain[mask] = 255
+    assert np.abs(control(plain, "objects-removed", mask=mask).astype(int) - 90).max() < 10  # bleeds a little
 
 
 def test_shuffled_moves_whole_blocks_and_loses_none(image: np.ndarray) -> None:

@@ -1,11 +1,14 @@
 """The probes find the shortcut that was planted, and none where none was."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 from synthetic_study import Truth, synthetic_records
 
-from robust_atp.probes.probe import COLUMNS, PROBES
+from robust_atp.probes.probe import AGAINST_UNPRUNED, COLUMNS, PROBES
+from robust_atp.probes.quantities import KEYS
 
 
 @pytest.fixture(scope="module")
@@ -13,16 +16,41 @@ def records():
     return synthetic_records()
 
 
+@pytest.fixture(scope="module")
+def labelled(records) -> pd.DataFrame:
+    """The records with the keys, captions, experiments and edited scenes that some probe needs."""
+    frame = records.to_pandas()
+    frame = frame[(frame["severity"] == 0) | (frame["severity"] == 5)]
+    group = []
+    for row in frame.itertuples():
+        image, question = divmod(int(row.question_id), 1000)
+        keys = json.loads(row.group) | {
+            "frequency": "head" if question < 2 else "tail",
+            "pair": f"{image // 2}-{question}",
+            "entailed": str(1000 * image + (question + 1) % 4),
+            "objects": "dog",
+        }
+        group.append(json.dumps(keys))
+    captions = frame["question_type"] == "shape"
+    frame.loc[captions, "answer_type"] = "caption"
+    frame.loc[captions, "prediction"] += ", a cat and a dog"
+    frame = frame.assign(group=group)
+    clean, blank = (frame[frame["intervention"] == name] for name in ("clean", "blank"))
+    parts = [clean.assign(variant=name) for name in ("objects only", "background only")]
+    return pd.concat([frame, *parts, blank.assign(intervention="objects-removed")], ignore_index=True)
+
+
 def probe(name: str, records) -> pd.DataFrame:
     return PROBES.get(name).run(records)
 
 
 @pytest.mark.parametrize("name", PROBES.names())
-def test_every_probe_reports_every_arm_with_its_n(name: str, records):
-    table = probe(name, records)
-    assert tuple(table.columns) == COLUMNS
+def test_every_probe_reports_every_arm_with_its_n(name: str, labelled):
+    table = probe(name, labelled)
+    assert tuple(table.columns)[: len(COLUMNS)] == COLUMNS
     assert set(table["pruner"]) == {"none", "random", "atp"}
     assert (table["n"] > 0).all()
+    assert not table.duplicated([*KEYS]).any()
     assert ((table["lo"] <= table["value"] + 1e-12) & (table["value"] <= table["hi"] + 1e-12)).all()
 
 
@@ -38,7 +66,7 @@ def test_records_without_what_a_probe_needs_give_an_empty_table(name: str, recor
     ].assign(group="{}", object_patches=None, first_token_logprob=np.nan)
     table = probe(name, bare)
     assert table.empty
-    assert tuple(table.columns) == COLUMNS
+    assert tuple(table.columns)[: len(COLUMNS)] == COLUMNS
     assert PROBES.get(name).needs
 
 
@@ -121,6 +149,18 @@ def test_equal_accuracy_does_not_hide_exchanged_answers(records):
     value = clean("flips", frame)
     assert value["phantom", "atp", "churn"] > 0.5
     assert value["phantom", "atp", "wrong to right"] > 0.05
+
+
+def test_the_mean_divergence_leaves_out_what_has_none(records):
+    frame = records.to_pandas()
+    frame["first_token_kl"] = np.where(frame["pruner"] == "atp", 0.25, 0.0)
+    frame.loc[(frame["pruner"] == "atp") & (frame["image_id"] == "0"), "first_token_kl"] = np.inf
+    frame.loc[(frame["pruner"] == "atp") & (frame["image_id"] == "1"), "first_token_kl"] = np.nan
+    table = probe("flips", frame).query("quantity == 'first-token kl'")
+    atp, unpruned = (table[table["pruner"] == name] for name in ("atp", "none"))
+    assert set(atp["value"]) == {0.25}
+    assert set(atp["images"]) == {48}
+    assert set(unpruned["value"]) == {0.0}
 
 
 def test_prior_collapse_counts_lost_answers_that_are_the_blind_ones(records):
@@ -211,3 +251,41 @@ def test_calibration_against_the_definition(records):
     assert value["phantom", "atp", "ece"] == pytest.approx(ece)
     assert value["phantom", "atp", "brier"] == pytest.approx(((p - s) ** 2).mean())
     assert value["phantom", "atp", "confidence"] == pytest.approx((p - s).mean())
+
+
+# Flips and collapses are defined against the unpruned model: for it they are 0.
+@pytest.mark.parametrize("name", [name for name in PROBES.names() if name not in ("flips", "prior-collapse")])
+def test_every_quantity_is_set_against_the_unpruned_models(name: str, labelled):
+    table = probe(name, labelled)
+    value = table.set_index([*KEYS])["value"]
+    beside = {"both right", "unpruned, both right", "change"} if name == "gqa-consistency" else set()
+    for row in table.to_dict("records"):
+        difference, lo, hi = (row[column] for column in AGAINST_UNPRUNED)
+        if row["pruner"] == "none" or row["quantity"] in beside:
+            assert np.isnan(difference)
+            continue
+        unpruned = row | {"pruner": "none", "keep": 1.0}
+        assert difference == pytest.approx(row["value"] - value[tuple(unpruned[key] for key in KEYS)])
+        assert lo <= difference <= hi
+
+
+def test_the_difference_is_that_of_the_same_draws_of_images(records):
+    """Oracle: a bootstrap that draws images by name, for the gap of ATP minus that of the unpruned model."""
+    frame = records.to_pandas()
+    frame = frame[
+        (frame["intervention"] == "fog") & (frame["severity"] == 5) & (frame["backbone"] == "phantom")
+    ]
+    scores = frame.assign(aligned=frame["group"].str.contains("aligned")).pivot_table(
+        index="image_id", columns=["pruner", "aligned"], values="score"
+    )
+    change = (scores["atp", True] - scores["atp", False]) - (scores["none", True] - scores["none", False])
+    rng = np.random.default_rng(3)
+    draws = [change.to_numpy()[rng.integers(0, 50, 50)].mean() for _ in range(4000)]
+    table = probe("background-gap", frame)
+    row = table[(table["quantity"] == "gap") & (table["pruner"] == "atp")].iloc[0]
+    assert row["minus_unpruned"] == pytest.approx(change.mean())
+    assert list(row[list(AGAINST_UNPRUNED[1:])]) == pytest.approx(
+        np.quantile(draws, [0.025, 0.975]), abs=0.015
+    )
+    # Paired: narrower than the gaps' own intervals, which are as wide as the images differ.
+    assert row["minus_unpruned_hi"] - row["minus_unpruned_lo"] < row["hi"] - row["lo"]

@@ -1,5 +1,7 @@
 """Figures: reproducible, complete, and they leave Matplotlib as they found it."""
 
+import dataclasses
+
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -12,6 +14,8 @@ from robust_atp.report.figures.overlay import overlay, read_grids, unpack
 from robust_atp.report.figures.severity import severity_curves
 from robust_atp.report.figures.style import looks, points, svg
 from robust_atp.report.illustrations import illustrations
+from robust_atp.report.illustrations.control_images import control_images
+from robust_atp.report.illustrations.probes import probes
 from robust_atp.report.illustrations.subject import budgets
 from robust_atp.report.pictures import Picture
 
@@ -165,3 +169,19 @@ def test_a_heatmap_of_many_methods_stays_narrow(analysis: Analysis):
     assert len(figure.axes) == 22 + 1  # and the colour bar
     assert figure.get_figwidth() < 12
     svg(figure)
+
+
+def test_a_data_set_with_several_splits_has_figures_of_each(analysis: Analysis):
+    def twice(table: pd.DataFrame) -> pd.DataFrame:
+        return pd.concat([table.assign(dataset="pope", split=split) for split in ("popular", "random")])
+
+    asked = {"yes-bias": twice(analysis.probes["yes-bias"])}
+    both = dataclasses.replace(analysis, accuracy=twice(analysis.accuracy), probes=asked)
+    drawn = [*probes(both), *control_images(both)]
+    assert [figure.name for figure in drawn] == [
+        "probe_yes-bias_pope_popular", "probe_yes-bias_pope_random",
+        "control_images_pope_popular", "control_images_pope_random",
+    ]  # fmt: skip
+    assert [figure.name for figure in probes(analysis) if "yes-bias" in figure.name] == [
+        "probe_yes-bias_phantom"
+    ]

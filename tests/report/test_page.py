@@ -1,16 +1,22 @@
 """The page and the files around it."""
 
+import itertools
 import json
 import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
+from markupsafe import escape
 from synthetic_study import synthetic_records, write_study
 
+from robust_atp.report.analysis import analyse
 from robust_atp.report.build import build_report
+from robust_atp.report.illustrations import illustrations
 from robust_atp.report.verify import differences
 from robust_atp.sweep.results import Results, open_results
 
@@ -45,7 +51,7 @@ def test_the_page_asks_nothing_of_the_network(report: Path):
     html = (report / "report.html").read_text()
     page = Page(html)
     assert page.fetched
-    assert all(source.startswith("data:image/") for source in page.fetched)
+    assert all(source.startswith(("data:image/", "#")) for source in page.fetched)
     assert "script" not in page.tags
     assert "link" not in page.tags
     assert not re.search(r"url\(|@import", html)
@@ -65,12 +71,34 @@ def test_the_page_opens_with_question_and_verdict(report: Path):
 
 
 def test_text_of_others_is_escaped(small_study: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    hostile = "<script>alert(1)</script>"
-    monkeypatch.setattr("robust_atp.report.build._draw", lambda *_: ([], {"overlays": hostile}))
-    monkeypatch.setattr(small_study, "study", small_study.study.model_copy(update={"name": hostile}))
-    html = build_report(small_study, tmp_path, command=hostile).read_text()
-    assert hostile not in html
-    assert "&lt;script&gt;" in html
+    name = "\u202eevil <script>alert(1)</script> " + "w" * 10_000
+    command, missing = '"><img src=x onerror=alert(1)>', "'; {{ 7 * 7 }}"
+    monkeypatch.setattr("robust_atp.report.build._draw", lambda *_: ([], {"overlays": missing}))
+    monkeypatch.setattr(small_study, "study", small_study.study.model_copy(update={"name": name}))
+    html = build_report(small_study, tmp_path, command=command).read_text()
+    page = Page(html)
+    assert all(text in page.text for text in (name, command, missing))
+    assert not {"script", "img"} & set(page.tags)
+    assert f"<bdi>{escape(name)}</bdi>" in html  # what turns the direction of text stays among itself
+
+
+def test_what_the_contents_point_at_is_there(report: Path):
+    html = (report / "report.html").read_text()
+    targets = re.findall(r'href="#([^"]+)"', html)
+    assert len(targets) >= 11
+    assert all(html.count(f'id="{target}"') == 1 for target in targets)
+
+
+def test_it_can_be_read_without_seeing_and_without_a_mouse(report: Path):
+    html = (report / "report.html").read_text()
+    page = Page(html)
+    assert '<html lang="en">' in html
+    assert {"main", "header", "nav", "footer", "figcaption", "caption"} <= set(page.tags)
+    headings = [int(tag[1]) for tag in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert headings[0] == 1
+    assert all(below - above <= 1 for above, below in itertools.pairwise(headings))
+    scrolled = re.findall(r'<div class="scroll"([^>]*)>', html)
+    assert all('tabindex="0"' in attributes and "aria-label" in attributes for attributes in scrolled)
 
 
 def test_summary_and_tables_hold_every_estimate(report: Path):
@@ -82,12 +110,12 @@ def test_summary_and_tables_hold_every_estimate(report: Path):
         assert row["n"] == 16
 
 
-def test_figures_come_as_vectors_and_as_pixels(report: Path):
+def test_figures_come_as_vectors_and_as_pixels(report: Path, small_study: Results):
     stems = {path.stem for path in (report / "figures").glob("*.svg")}
     assert stems == {path.stem for path in (report / "figures").glob("*.png")}
-    assert {name.split("_")[0] for name in stems} == {
-        "severity", "excess", "stability", "recall", "frontier", "probe", "control", "overlay",
-    }  # fmt: skip
+    kinds = {illustration.kind for illustration in illustrations(analyse(small_study))}
+    assert {"severity", "excess-drop", "heatmap", "forest", "flips", "frontier"} <= kinds
+    assert any(stem.startswith("overlay") for stem in stems)
 
 
 def test_the_same_records_give_the_same_files(small_study: Results, report: Path, tmp_path: Path):
@@ -109,6 +137,32 @@ def test_verify_finds_nothing_then_every_change(small_study: Results, report: Pa
     assert "tables/accuracy.csv: missing" in found
     assert "summary.json: its content has changed" in found
     assert "headline[2].excess_drop.value" in found
+
+
+@pytest.mark.parametrize("place", [0.02, 0.3, 0.5, 0.7, 0.98], ids=str)
+def test_verify_finds_one_changed_byte_of_the_records(
+    place: float, small_study: Results, report: Path, tmp_path: Path
+):
+    folder = shutil.copytree(small_study.folder, tmp_path / "study")
+    unit = open_results(folder).files()[0]
+    content = bytearray(unit.read_bytes())
+    content[int(place * len(content))] ^= 1
+    unit.write_bytes(content)
+    assert "units: the bytes" in differences(open_results(folder), report)[0]
+
+
+def test_verify_finds_an_answer_that_was_changed_by_a_tool(
+    small_study: Results, report: Path, tmp_path: Path
+):
+    folder = shutil.copytree(small_study.folder, tmp_path / "study")
+    unit = open_results(folder).files()[0]
+    rows = pq.read_table(unit)
+    scores = rows["score"].to_numpy().copy()
+    scores[0] = 1 - scores[0]
+    pq.write_table(rows.set_column(rows.column_names.index("score"), "score", pa.array(scores)), unit)
+    found = "\n".join(differences(open_results(folder), report))
+    assert "units: the bytes" in found
+    assert "records: digest" in found
 
 
 def test_a_study_whose_pictures_have_changed_shows_none_and_says_so(

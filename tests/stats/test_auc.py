@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import mannwhitneyu, norm
 
 from robust_atp.errors import UserError
-from robust_atp.stats import clustered_auc
+from robust_atp.stats import clustered_auc, clustered_auc_difference
 
 
 def draw(rng, images=60, questions=4):
@@ -47,6 +47,39 @@ def test_intervals_cover_when_images_share_an_effect():
         found = clustered_auc(scores, labels, image)
         covered += found.lo <= truth <= found.hi
     assert 0.92 <= covered / 400 <= 0.98
+
+
+def test_the_difference_of_two_scores_is_delongs_with_their_covariance():
+    rng = np.random.default_rng(3)
+    scores, labels, _ = draw(rng, images=80, questions=1)
+    other = np.round(0.6 * scores + rng.normal(size=80), 1)
+    found = clustered_auc_difference(scores, other, labels, np.arange(80))
+    areas = [clustered_auc(score, labels, np.arange(80)) for score in (scores, other)]
+    assert found.value == pytest.approx(areas[0].value - areas[1].value)
+    psi = [
+        (score[labels][:, None] > score[~labels]) + 0.5 * (score[labels][:, None] == score[~labels])
+        for score in (scores, other)
+    ]
+    m, n = psi[0].shape
+    positives, negatives = np.cov([p.mean(1) for p in psi]), np.cov([p.mean(0) for p in psi])
+    contrast = np.array([1, -1])
+    delong = contrast @ (positives / m + negatives / n) @ contrast
+    assert found.se == pytest.approx(np.sqrt(delong))
+    assert found.se < np.hypot(areas[0].se, areas[1].se)  # the scores are correlated
+
+
+def test_a_score_does_not_differ_from_itself():
+    scores, labels, image = draw(np.random.default_rng(4))
+    same = clustered_auc_difference(scores, scores, labels, image)
+    assert (same.value, same.se, same.lo, same.hi) == (0, 0, 0, 0)
+    turned = clustered_auc_difference(-scores, scores, labels, image)
+    assert turned.value == pytest.approx(1 - 2 * clustered_auc(scores, labels, image).value)
+    assert (
+        "2 questions have no score"
+        in clustered_auc_difference(
+            [np.nan, 1, 2, 3], [1, 2, np.nan, 3], [True, True, False, False], [1, 2, 3, 4]
+        ).note
+    )
 
 
 def test_what_is_undefined_says_why():

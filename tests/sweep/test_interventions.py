@@ -12,7 +12,7 @@ from corruptions.background import without_objects
 from corruptions.registry import find
 from robust_atp.data import load_dataset
 from robust_atp.errors import UserError
-from robust_atp.interventions import intervene, intervene_question, surroundings, version
+from robust_atp.interventions import intervene, intervene_question, pixels_seen, surroundings, version
 from robust_atp.probes import controls
 from robust_atp.sweep.ingredients import plan_study
 from robust_atp.sweep.study import Study
@@ -56,6 +56,17 @@ def test_one_image_has_no_background_to_lend():
 def test_masks_that_are_missing_are_missed_before_anything_runs(study_with: Callable[..., Study]) -> None:
     with pytest.raises(UserError, match="'occlude_object' needs object masks, which data set 'vqav2'"):
         plan_study(study_with("grid.corruption=[occlude_object]"))
+
+
+def test_a_control_that_removes_objects_is_given_their_mask(
+    phantom, study_with: Callable[..., Study]
+) -> None:
+    image_id = phantom.image_ids()[0]
+    image, mask = phantom.image(image_id), phantom.object_mask(image_id)
+    found = pixels_seen(phantom, image_id, "objects-removed", severity=0, noise_seed=0, study_seed=0)
+    assert np.array_equal(found, without_objects(image, mask))
+    with pytest.raises(UserError, match="'objects-removed' needs object masks, which data set 'vqav2'"):
+        plan_study(study_with("grid.control=[objects-removed]"))
 
 
 def test_a_question_is_keyed_by_data_set_and_question():

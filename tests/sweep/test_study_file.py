@@ -59,7 +59,7 @@ sed: 1
         "   (did you mean 'gqa'?)",
         "  line 5   data[1].annotations     no such file: FOLDER/b.json",
         "  line 5   data[1].limt            unknown key   (did you mean 'limit'?)",
-        "  line 7   grid.control[0]         control 'blanc' is not one of: blank, shuffled   "
+        "  line 7   grid.control[0]         control 'blanc' is not one of: blank, objects-removed, shuffled   "
         "(did you mean 'blank'?)",
         "  line 8   grid.severty            unknown key   (did you mean 'severity'?)",
         f"  line 10  grid.pruner[0].name     pruner 'cls-atention' is not one of: {', '.join(sorted(PRUNERS.names()))}"

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from robust_atp.image_sums import ImageSums, per_dataset
-from robust_atp.query import ANSWERS, ARM, POPULATION, Records, listed, query
+from robust_atp.query import ANSWERS, ARM, POPULATION, Records, image_rows, listed, query
+from robust_atp.report.accuracy import losses
 from robust_atp.report.cost import cost
 from robust_atp.report.excess import differences
 from robust_atp.stats import Replicates, minimum_detectable_effect
@@ -21,22 +22,11 @@ COLUMNS = (*POPULATION, *ARM, "value", "lo", "hi", "detectable", "n", "images")
 LEVEL = 0.90
 
 _SUBJECT = (*POPULATION, *ARM)
-_WHOLE = "SELECT * FROM answers WHERE pruner = 'none'"
 
 
 def points_lost(records: Records) -> pd.DataFrame:
     """A_unpruned - A_arm on clean images, paired by question, clustered by image."""
-    sums = query(
-        records,
-        f"""
-        WITH answers AS ({ANSWERS})
-        SELECT {listed(_SUBJECT, "arm")}, image_id, sum(whole.score - arm.score) AS num, count(*) AS den
-        FROM answers arm JOIN ({_WHOLE}) whole
-        USING ({listed(POPULATION)}, intervention, severity, image_id, question_id)
-        WHERE arm.pruner <> 'none' AND intervention = 'clean' GROUP BY ALL
-        """,
-    )
-    return _clustered(sums)
+    return _clustered(losses(records, "intervention = 'clean'"))
 
 
 def mean_excess(records: Records) -> pd.DataFrame:
@@ -46,7 +36,7 @@ def mean_excess(records: Records) -> pd.DataFrame:
 
 def accuracy_retained(records: Records) -> pd.DataFrame:
     """A_arm / A_unpruned on clean images, both from the same draws of images."""
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         SELECT {listed(_SUBJECT)}, image_id, sum(score) AS num, count(*) AS den
@@ -61,7 +51,7 @@ def shortcut_gap_added(records: Records) -> pd.DataFrame:
 
     Sizes, because a model without a gap that pruning makes worse where the background is right has gained one.
     """
-    sums = query(
+    sums = image_rows(
         records,
         f"""
         WITH labelled AS (

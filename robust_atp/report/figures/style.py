@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from matplotlib.typing import LineStyleType
 
-INK, GREY, RULE = "#1c1c1c", "#8c8c8c", "#e4e2dd"
+INK, GREY, RULE, TINT = "#1c1c1c", "#8c8c8c", "#e4e2dd", "#ecefe8"
 _MARKERS = "osD^vP"
 _FOOTER_LETTERS = 19  # of the footer's size that fit on an inch
 _LONG_NUMBER = re.compile(rb"-?\d+\.\d{3,}(?![\d.])")
@@ -103,6 +103,11 @@ def points(share: float, digits: int = 1) -> str:
         return "–"
     text = f"{100 * share:+.{digits}f}"
     return (text[1:] if float(text) == 0 else text).replace("-", "−")
+
+
+def amount(share: float) -> str:
+    """A size in points, in words: ``1 point``, ``2.5 points``."""
+    return f"{100 * share:.3g} point{'' if math.isclose(share, 0.01) else 's'}"
 
 
 def svg(figure: Figure, footer: str = "") -> bytes:

@@ -10,28 +10,28 @@ from robust_atp.report.arms import Arm, arms_of, populations_of, rows_of
 from robust_atp.report.figures.dumbbell import dumbbell
 from robust_atp.report.figures.style import points
 from robust_atp.report.illustrations.illustration import Illustration, Illustrator
-from robust_atp.report.illustrations.subject import counts, slug
+from robust_atp.report.illustrations.subject import at_main_budget_if_many, by_split, counts, slug
 
 
 def probes(analysis: Analysis) -> Iterator[Illustration]:
-    """Draw each probe's marks on clean images, one figure per data set with a block for every backbone."""
+    """Draw each probe's marks on clean images, one figure per split with a block for every backbone."""
     for name, table in analysis.probes.items():
         probe = PROBES.get(name)
         if probe.marks is None:
             continue
+        table = at_main_budget_if_many(table)
         drawn = table[(table["intervention"] == "clean") & table["quantity"].isin(probe.marks.quantities)]
         notes = table[(table["intervention"] == "clean") & (table["quantity"] == probe.marks.note)]
-        for dataset, rows in drawn.groupby("dataset"):
+        for where, rows in by_split(drawn):
+            noted = notes.merge(rows[["dataset", "split"]].drop_duplicates())
             yield Illustration(
                 kind=f"probe-{name}",
-                name=f"probe_{slug(name, str(dataset))}",
+                name=f"probe_{slug(name, *where)}",
                 section="probes",
-                title=f"{probe.question} {dataset}",
+                title=f"{probe.question} {' '.join(where)}",
                 caption=probe.reading,
-                basis=f"{counts(rows)}; 95 % bootstrap intervals over images, uncorrected",
-                figure=dumbbell(
-                    rows, probe.marks.quantities, "%", notes=_notes(notes[notes["dataset"] == dataset])
-                ),
+                basis=f"{counts(rows)}; 95 % intervals over images, uncorrected",
+                figure=dumbbell(rows, probe.marks.quantities, "%", notes=_notes(noted)),
             )
 
 

@@ -83,6 +83,25 @@ def budgets(table: pd.DataFrame) -> list[float]:
     return sorted(found, key=lambda keep: abs(found.index(keep) - (len(found) - 1) // 2))
 
 
+def at_main_budget_if_many(table: pd.DataFrame) -> pd.DataFrame:
+    """All rows of ``table``, or those of the unpruned model and the main budget where the arms are very many."""
+    if len(arms_of(table)) <= _ARMS_AT_ALL_BUDGETS:
+        return table
+    return table[(table["pruner"] == "none") | table["keep"].isin(budgets(table)[:1])]
+
+
+def by_split(table: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
+    """Rows of each data set, and of each split where it has several, with its names: ``("pope", "random")``."""
+    for (dataset, split), rows in table.groupby(["dataset", "split"]):
+        several = table.loc[table["dataset"] == dataset, "split"].nunique() > 1
+        yield (str(dataset), str(split)) if several else (str(dataset),), rows
+
+
+def margin_of(analysis: Analysis) -> float:
+    """The loss that still counts as none, as the study declared it."""
+    return float(analysis.noninferiority["margin"].max())
+
+
 def counts(table: pd.DataFrame) -> str:
     """``n = 200 questions on 50 images per estimate``, or the range where cells differ."""
     return f"n = {_span(table['n'])} questions on {_span(table['images'])} images per estimate"

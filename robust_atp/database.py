@@ -1,0 +1,98 @@
+"""DuckDB as the analysis uses it: little memory, however many rows."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+# Half of what a report may take; the other half is for what comes out of the queries. What does not fit is spilled.
+_MEMORY = "800MB"
+# Each thread has hash tables of its own, so that many cores would not fit into the memory.
+_THREADS = 8
+_ROWS_AT_ONCE = 1 << 17
+
+
+@contextmanager
+def database(*, stored: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open an empty database, deleted afterwards; ``stored``: its tables are in a temporary file."""
+    with tempfile.TemporaryDirectory(prefix="robust-atp-") as folder:
+        file = str(Path(folder) / "records.duckdb") if stored else ":memory:"
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": _MEMORY,
+            "temp_directory": folder,
+        }
+        with duckdb.connect(file, config=config) as connection:
+            threads = min(_THREADS, connection.sql("SELECT current_setting('threads')").fetchall()[0][0])
+            connection.execute(f"SET threads = {threads}")
+            yield connection
+
+
+def fetch(
+    connection: duckdb.DuckDBPyConnection, sql: str, *, coded: bool = False, **frames: pd.DataFrame
+) -> pd.DataFrame:
+    """Rows of ``sql``, which may name ``frames``; ``coded``: text as categories in alphabetical order."""
+    for name, frame in frames.items():
+        connection.register(name, frame)
+    try:
+        relation = connection.sql(sql)
+        return _coded(relation) if coded else relation.df()
+    finally:
+        for name in frames:
+            connection.unregister(name)
+
+
+def _coded(relation: duckdb.DuckDBPyRelation) -> pd.DataFrame:
+    """Batch by batch, because the rows as text, all at once, would be a multiple of what is returned."""
+    reader = relation.to_arrow_reader(_ROWS_AT_ONCE)
+    columns: list[_Text | _Numbers] = [
+        _Text() if pa.types.is_string(field.type) else _Numbers(field.type) for field in reader.schema
+    ]
+    for batch in reader:
+        for column, values in zip(columns, batch.columns, strict=True):
+            column.append(values)
+    return pd.DataFrame(
+        {name: column.whole() for name, column in zip(reader.schema.names, columns, strict=True)}
+    )
+
+
+class _Numbers:
+    """A column that is not text."""
+
+    def __init__(self, kind: pa.DataType) -> None:
+        self._kind = kind
+        self._parts: list[pa.Array] = []
+
+    def append(self, values: pa.Array) -> None:
+        self._parts.append(values)
+
+    def whole(self) -> pd.Series:
+        return pa.chunked_array(self._parts, self._kind).to_pandas()
+
+
+class _Text:
+    """A column of text: every value once, and for each row the number of its value, -1 for null."""
+
+    def __init__(self) -> None:
+        self._number: dict[str | None, int] = {None: -1}
+        self._codes: list[np.ndarray] = [np.empty(0, np.int16)]
+
+    def append(self, values: pa.Array) -> None:
+        encoded = values.dictionary_encode(null_encoding="encode")
+        here = [
+            self._number.setdefault(text, len(self._number) - 1) for text in encoded.dictionary.to_pylist()
+        ]
+        kind = np.int16 if len(self._number) <= np.iinfo(np.int16).max else np.int32
+        self._codes.append(np.array(here, kind)[encoded.indices.to_numpy()])
+
+    def whole(self) -> pd.Categorical:
+        texts = np.array([text for text in self._number if text is not None], dtype=object)
+        order = np.argsort(texts)
+        rank = np.empty(len(texts) + 1, np.int32)
+        rank[order], rank[-1] = np.arange(len(texts)), -1
+        codes = np.concatenate([rank[part].astype(part.dtype) for part in self._codes])
+        return pd.Categorical.from_codes(codes, pd.Index(texts[order], dtype="str"))

@@ -1,0 +1,136 @@
+"""From sums per image to a probe's table: quantities with intervals, and what pruning changes in them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from robust_atp.image_sums import LEVEL, ImageSums, per_dataset
+from robust_atp.probes.probe import AGAINST_UNPRUNED, COLUMNS
+from robust_atp.query import ARM, CONDITION, POPULATION
+from robust_atp.stats import Replicates
+
+CELL = (*POPULATION, *ARM, *CONDITION)
+KEYS = (*CELL, "quantity")
+
+Function = Callable[[np.ndarray], np.ndarray]
+
+
+def _largest(sizes: np.ndarray) -> np.ndarray:
+    return sizes.max(axis=0)
+
+
+@dataclass(frozen=True)
+class Quantities:
+    """Quantities of one data set, one per row of ``cells``, with replicates that are joint over all of them.
+
+    ``cells`` has the columns ``KEYS``, n (questions, or whatever the quantity is a share of) and images.
+    """
+
+    cells: pd.DataFrame
+    means: Replicates  # [C]
+
+    @classmethod
+    def of(cls, sums: ImageSums) -> "Quantities":
+        """Mean of every quantity that was summed over images."""
+        means = sums.means()
+        counts = {"n": means.n.round().astype(int), "images": (sums.den > 0).sum(axis=0)}
+        return cls(sums.cells.assign(**counts), means)
+
+    def derive(
+        self,
+        quantity: str,
+        function: Function,
+        of: Sequence[str] | Callable[[str], bool],
+        size: Function = _largest,
+    ) -> "Quantities":
+        """Append ``quantity``: ``function`` [..., k] -> [...] of the k quantities ``of`` each cell, in that order.
+
+        ``of`` names them, and a cell that lacks one gets none; or it says which of what a cell has to take, one at
+        least. ``size`` [k, 2] -> [2] reduces their n and images.
+        """
+        names, sizes = self.cells["quantity"].to_numpy(), self.cells[["n", "images"]].to_numpy()
+        places, counts = [], []
+        for rows in self.cells.groupby(list(CELL), sort=False).indices.values():
+            place = dict(zip(names[rows], rows, strict=True))
+            wanted = [name for name in place if of(name)] if callable(of) else of
+            if wanted and all(name in place for name in wanted):
+                places.append([place[name] for name in wanted])
+                counts.append(size(sizes[places[-1]]))
+        if not places:
+            return self
+        value, draws = (
+            np.stack([function(means[..., chosen]) for chosen in places], axis=-1)
+            for means in (self.means.value, self.means.draws)
+        )
+        n, images = np.transpose(counts)
+        new = self.cells.iloc[[rows[0] for rows in places]].assign(quantity=quantity, n=n, images=images)
+        cells = pd.concat([self.cells, new], ignore_index=True)
+        value, draws = np.hstack([self.means.value, value]), np.hstack([self.means.draws, draws])
+        return Quantities(cells, Replicates(value, draws, cells["n"].to_numpy(), self.means.images))
+
+    def keep(self, quantities: Sequence[str]) -> "Quantities":
+        """Only ``quantities``: what they were derived from goes."""
+        chosen = np.flatnonzero(self.cells["quantity"].isin(quantities))
+        means = Replicates(
+            self.means.value[chosen], self.means.draws[:, chosen], self.means.n[chosen], self.means.images
+        )
+        return Quantities(self.cells.iloc[chosen].reset_index(drop=True), means)
+
+    def table(self) -> pd.DataFrame:
+        """Values with percentile intervals over images, in ``COLUMNS``; those that are undefined are left out.
+
+        ``AGAINST_UNPRUNED`` is a pruned arm minus the unpruned model in the same condition, from the same draws of
+        images, so that the difference is paired; nan for the unpruned model itself.
+        """
+        table = self.cells.assign(**_interval(self.means, ("value", "lo", "hi"), "se"))
+        arm, unpruned = self._partners()
+        difference = self.means.map(lambda mean: mean[..., arm] - mean[..., unpruned])
+        columns = pd.DataFrame(_interval(difference, AGAINST_UNPRUNED), index=arm)
+        return table.join(columns).dropna(subset="value")[[*COLUMNS, *AGAINST_UNPRUNED]]
+
+    def _partners(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of pruned arms, and for each the row of the unpruned model."""
+        subject = [*POPULATION, *CONDITION, "quantity"]
+        rows = self.cells[[*subject, "pruner"]].reset_index(names="row")
+        whole = rows[rows["pruner"] == "none"].drop_duplicates(subject)
+        pairs = rows[rows["pruner"] != "none"].merge(whole, on=subject, suffixes=("", "_unpruned"))
+        return pairs["row"].to_numpy(), pairs["row_unpruned"].to_numpy()
+
+
+def tabulate(
+    sums: pd.DataFrame,
+    derive: Callable[[Quantities], Quantities] = lambda quantities: quantities,
+    prepare: Callable[[ImageSums], ImageSums] = lambda sums: sums,
+    relative: Sequence[str] = (),
+) -> pd.DataFrame:
+    """A probe's table from long rows (``KEYS``, image_id, num, den), data set by data set.
+
+    ``derive`` adds quantities that are not shares of anything: gaps, ratios, extremes. Those named in ``relative``
+    compare with the unpruned model as they are, and get no difference to it.
+    """
+    if sums.empty:
+        return pd.DataFrame(columns=[*COLUMNS, *AGAINST_UNPRUNED])
+    table = per_dataset(
+        sums, KEYS, lambda block: derive(Quantities.of(prepare(block))).table(), apart=CONDITION
+    )
+    table.loc[table["quantity"].isin(relative), list(AGAINST_UNPRUNED)] = np.nan
+    return table
+
+
+def ratio(num: np.ndarray, den: np.ndarray) -> np.ndarray:
+    """``num / den``, nan where that is undefined."""
+    return np.divide(num, den, out=np.full(np.shape(num), np.nan), where=den > 0)
+
+
+def _interval(means: Replicates, names: Sequence[str], error: str = "") -> dict[str, np.ndarray]:
+    """``names`` for value and limits, with the standard error if it has a name.
+
+    An extreme of noisy groups is more extreme in a replicate than in the sample, and absolute gaps add up noise: the
+    limits are widened to hold the value.
+    """
+    lo, hi = means.interval(LEVEL)
+    limits = (means.value, np.minimum(lo, means.value), np.maximum(hi, means.value))
+    columns = dict(zip(names, limits, strict=True))
+    return columns | ({error: means.standard_errors()} if error else {})
