@@ -1,7 +1,7 @@
 """Print what a study amounts to: axes, units, answers, and what is on disk already. Loads no model."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +54,7 @@ def _axes(study: "Study", plan: "Plan") -> Iterator[tuple[str, str]]:
         "backbones",
         ", ".join(f"{name} ({b['revision'][:12]})" for name, b in plan.identity["backbones"].items()),
     )
-    yield "data", ", ".join(f"{config.name}/{config.split}" for config in study.data)
+    yield "data", ", ".join(map(_dataset, plan.identity["data"]))
     yield "corruptions", ", ".join(grid.corruption) or "none"
     yield "severities", ", ".join(map(str, grid.severity))
     yield "controls", ", ".join(grid.control) or "none"
@@ -76,3 +76,8 @@ def _axes(study: "Study", plan: "Plan") -> Iterator[tuple[str, str]]:
             f"interventions x {len(part.arms)} arms x {len(part.variants)}: {', '.join(part.variants)})"
             + "".join(f"\n{'':<14}without {arm}: it {reason}" for arm, reason in part.left_out.items()),
         )
+
+
+def _dataset(identity: Mapping[str, str]) -> str:
+    revision = f" ({identity['revision'][:12]})" if "revision" in identity else ""
+    return f"{identity['name']}/{identity['split']}{revision}"

@@ -24,9 +24,10 @@ class CocoCaptionsConfig(CocoConfig):
     """Keys in a study file.
 
     ``captions`` is an official file (``captions_val2014.json``, ``captions_val2017.json``); ``karpathy`` is
-    ``dataset_coco.json``, of which ``split`` is train, restval, val or test. The score weighs words by their document
-    frequencies in the whole split, whatever ``limit`` keeps of it. With ``instances`` the kinds of objects in a photo
-    are ``objects`` in its group, "dog, dining table", which is what CHAIR asks for.
+    ``dataset_coco.json``, of which ``split`` is train, restval, val or test. On the hub Karpathy's splits
+    (``yerevann/coco-karpathy``) come without pictures, and take those of ``images_folder``. The score weighs words by
+    their document frequencies in the whole split, whatever ``limit`` keeps of it. With ``instances`` the
+    kinds of objects in a photo are ``objects`` in its group, "dog, dining table", which is what CHAIR asks for.
     """
 
     SOURCES: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -50,13 +51,14 @@ class CocoCaptionsConfig(CocoConfig):
 
     def read(self) -> ImageQuestions:
         """Read the captions; images are read one by one when they are asked for."""
-        read_image, version = self.read_image, ""
+        read_image, revision = self.read_image, ""
         if self.hub is not None:
             table = HubTable(self.hub, self.split, self.revision)
-            read_image = table.image_index(
-                coco_number(row["file_name"]) for row in table.rows(["file_name"])
-            ).read
-            found, what, version = _rows(table), self.hub, table.commit
+            found, what, revision = _rows(table), self.hub, table.commit
+            if "image" in table.columns:
+                read_image = table.image_index(name for name, _ in _captioned(table)).read
+            elif self.images_folder is None:
+                raise UserError(f"data set '{self.hub}' holds no pictures: give images_folder, too")
         elif self.captions is not None:
             found, what = _official(self.captions), str(self.captions)
         else:
@@ -71,7 +73,7 @@ class CocoCaptionsConfig(CocoConfig):
             read_mask=mask_reader(instances),
             references=lambda: (captions.get(image) for image in captions),
             limit=self.limit,
-            version=version,
+            revision=revision,
         )
 
 
@@ -115,8 +117,14 @@ def _images_of(file: Path, split: str, splits: set[str]) -> Iterator[tuple[str, 
 
 
 def _rows(table: HubTable) -> Iterator[tuple[str, str]]:
-    for row in table.rows(("file_name", "answer")):
-        yield from ((coco_number(row["file_name"]), caption) for caption in row["answer"])
+    for name, captions in _captioned(table):
+        yield from ((name, caption) for caption in captions)
+
+
+def _captioned(table: HubTable) -> Iterator[tuple[str, list[str]]]:
+    """Images with their captions, in the columns of COCO-Caption or of Karpathy's splits."""
+    name, captions = ("cocoid", "sentences") if "cocoid" in table.columns else ("file_name", "answer")
+    return ((coco_number(str(row[name])), row[captions]) for row in table.rows((name, captions)))
 
 
 def _objects(image: str, instances: Instances | None) -> dict[str, str]:

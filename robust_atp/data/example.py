@@ -33,6 +33,7 @@ class Dataset(Protocol):
     name: str
     split: str
     metric: str  # a name that robust_atp.scoring.scorer knows: "vqa" | "pope" | "gqa" | "cider" | ...
+    revision: str  # resolved commit of a data set of the hub; empty for files
 
     @property
     def fingerprint(self) -> str:

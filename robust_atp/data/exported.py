@@ -23,6 +23,8 @@ _COLUMNS = (
 class Exported:
     """A ``Dataset`` read from an export of the data set that a study calls ``name`` and ``split``."""
 
+    revision = ""
+
     def __init__(self, folder: Path, name: str, split: str, metric: str) -> None:
         """``UserError`` if the folder is no export, or one of another data set."""
         about = _about(folder)

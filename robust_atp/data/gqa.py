@@ -61,14 +61,15 @@ class GQAConfig(PublishedConfig):
         if self.hub is not None:
             table = HubTable(self.hub, self.split, self.revision, f"{self.subset}_instructions")
             found: Iterable[tuple[str, Any]] = ((str(row["id"]), row) for row in table.rows(_COLUMNS))
-            images = HubTable(self.hub, self.split, self.revision, f"{self.subset}_images")
+            # A branch may move between the two tables.
+            images = HubTable(self.hub, self.split, table.commit or None, f"{self.subset}_images")
             read_image: ReadImage = images.image_index(str(row["id"]) for row in images.rows(["id"])).read
-            what, version = self.hub, table.commit
+            what, revision = self.hub, table.commit
         else:
             assert self.questions is not None
             assert self.images_folder is not None
             found, read_image = members(self.questions), jpeg_reader(self.images_folder)
-            what, version = str(self.questions), ""
+            what, revision = str(self.questions), ""
         return ImageQuestions(
             self,
             gqa_examples(found, what, entailed=self.entailed, choices=self.choices),
@@ -76,7 +77,7 @@ class GQAConfig(PublishedConfig):
             what=what,
             read_mask=mask_reader(self.scene_graphs),
             limit=self.limit,
-            version=version,
+            revision=revision,
         )
 
 

@@ -27,17 +27,18 @@ class ImageQuestions:
         read_mask: ReadMask | None = None,
         references: Callable[[], Iterable[Sequence[str]]] | None = None,
         limit: int | None = None,
-        version: str = "",
+        revision: str = "",
     ) -> None:
-        """``what`` names the source in errors; ``version`` is what else decides the images, e.g. a commit.
+        """``what`` names the source in errors; ``revision`` is the commit on the hub, which decides the images.
 
         ``references`` are those of the whole data set, where ``limit`` must not change them.
         """
         self.name, self.split = config.name, config.split
         self.metric = config.scored_by
+        self.revision = revision
         self._store = ExampleStore(examples, what, limit)
         self._read_image, self._read_mask, self._references = read_image, read_mask, references
-        decisive = json.dumps([self._store.fingerprint, version, self.metric])
+        decisive = json.dumps([self._store.fingerprint, revision, self.metric])
         self.fingerprint = hashlib.blake2b(decisive.encode(), digest_size=16).hexdigest()
 
     def image_ids(self) -> Sequence[str]:

@@ -43,6 +43,7 @@ class Phantom:
     """Rendered scenes of known truth with up to eight questions each and a mask of every object."""
 
     metric = "vqa"
+    revision = ""
 
     def __init__(self, config: PhantomConfig) -> None:
         self.name: str = config.name

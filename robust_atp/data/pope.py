@@ -51,11 +51,11 @@ class POPEConfig(CocoConfig):
             images = table.image_index(
                 _file_name(row["image_source"]) for row in table.rows(["image_source"])
             )
-            what, read_image, version = self.hub, images.read, table.commit
+            what, read_image, revision = self.hub, images.read, table.commit
         else:
             assert self.questions is not None
             found = _records(self.questions)
-            what, read_image, version = str(self.questions), self.read_image, ""
+            what, read_image, revision = str(self.questions), self.read_image, ""
         return ImageQuestions(
             self,
             (pope_example(record, where) for record, where in found),
@@ -63,7 +63,7 @@ class POPEConfig(CocoConfig):
             what=what,
             read_mask=self.mask_reader(),
             limit=self.limit,
-            version=version,
+            revision=revision,
         )
 
 

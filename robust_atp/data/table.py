@@ -74,12 +74,12 @@ class TableConfig(PublishedConfig):
 
     def read(self) -> ImageQuestions:
         """Read the table; images are read one by one when they are asked for."""
-        version = ""
+        revision = ""
         if self.hub is not None:
             table = HubTable(self.hub, self.split, self.revision, self.subset)
             found = _hub_rows(table)
             read_image = table.image_index(row["image"] for row in _hub_rows(table)).read
-            what, version = self.hub, table.commit
+            what, revision = self.hub, table.commit
         else:
             folder = self.images_folder
             assert folder is not None
@@ -95,7 +95,7 @@ class TableConfig(PublishedConfig):
             read_image,
             what=what,
             limit=self.limit,
-            version=version,
+            revision=revision,
         )
 
 

@@ -49,12 +49,12 @@ class VQAv2Config(CocoConfig):
             table = HubTable(self.hub, self.split, self.revision)
             found = _rows(table, self.hub)
             images = table.image_index(str(row["image_id"]) for row in table.rows(["image_id"]))
-            what, read_image, version = self.hub, images.read, table.commit
+            what, read_image, revision = self.hub, images.read, table.commit
         else:
             assert self.questions is not None
             assert self.annotations is not None
             found = _joined(self.questions, self.annotations)
-            what, read_image, version = str(self.questions), self.read_image, ""
+            what, read_image, revision = str(self.questions), self.read_image, ""
         return ImageQuestions(
             self,
             (_example(record, where, pairs) for record, where in found),
@@ -62,7 +62,7 @@ class VQAv2Config(CocoConfig):
             what=what,
             read_mask=self.mask_reader(),
             limit=self.limit,
-            version=version,
+            revision=revision,
         )
 
 

@@ -168,7 +168,10 @@ def plan(
             "shard_images": study.shard_images,
             "backbones": backbones,
             "data": [
-                _identity(dataset) | {"images": content_key(dataset.image_ids())} for dataset in datasets
+                _identity(dataset)
+                | {"images": content_key(dataset.image_ids())}
+                | ({"revision": dataset.revision} if dataset.revision else {})
+                for dataset in datasets
             ],
             "interventions": {
                 name: versions[name] for name in dict.fromkeys(i.name for i in interventions(study))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import pytest
 from coco_fixture import PHOTOS, file_name, photo, picture, write_hub, write_json, write_photos
@@ -94,6 +95,22 @@ def captions(folder: Path) -> tuple[Entry, Entry]:
     return {"captions": "c.json", "image_name": "COCO_val2014_{image_id:012d}.png"}, {"hub": "hub"}
 
 
+def karpathy(folder: Path) -> tuple[Entry, Entry]:
+    texts = {i: [f"a photo of number {i}", f"{k} dogs"] for i, k in QUESTIONS}
+    images = [
+        {"cocoid": i, "split": "test", "filename": file_name(i), "sentences": [{"raw": text} for text in texts[i]]}
+        for i in PHOTOS
+    ]  # fmt: skip
+    write_json(folder / "k.json", {"images": [{**images[0], "split": "train"}, *images]})
+    rows = [{"cocoid": i, "split": "test", "filename": file_name(i), "sentences": texts[i]} for i in PHOTOS]
+    write_hub(folder / "hub", {"default": ("test", rows)})
+    photos = {
+        "name": "coco-captions", "split": "test", "images_folder": "images",
+        "image_name": "COCO_val2014_{image_id:012d}.png",
+    }  # fmt: skip
+    return photos | {"karpathy": "k.json"}, photos | {"hub": "hub"}
+
+
 def table(folder: Path) -> tuple[Entry, Entry]:
     rows = [
         {
@@ -115,7 +132,7 @@ def table(folder: Path) -> tuple[Entry, Entry]:
 
 
 SOURCES: dict[str, Callable[[Path], tuple[Entry, Entry]]] = {
-    "vqav2": vqav2, "gqa": gqa, "pope": pope, "coco-captions": captions, "table": table,
+    "vqav2": vqav2, "gqa": gqa, "pope": pope, "coco-captions": captions, "karpathy": karpathy, "table": table,
 }  # fmt: skip
 
 
@@ -163,5 +180,34 @@ def test_examples_of_some_images_are_those_of_all(both: Both) -> None:
 def test_an_image_that_is_not_there(both: Both) -> None:
     with pytest.raises(UserError, match="999"):
         both.files.image("999.png")
-    with pytest.raises(UserError, match=r"has no image '999\.png'"):
+    with pytest.raises(UserError, match=r"has no image '999\.png'|is missing"):
         both.hub.image("999.png")
+
+
+def test_captions_without_pictures_need_a_folder_of_them(tmp_path: Path) -> None:
+    karpathy(tmp_path)
+    with pytest.raises(UserError, match="holds no pictures: give images_folder, too"):
+        load_dataset({"name": "coco-captions", "split": "test", "hub": "hub"}, base=tmp_path)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_commit_of_the_hub_is_recorded_and_decides(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    load = datasets.load_dataset
+
+    def from_a_folder(hub: str, subset: Any, *, split: str, revision: Any) -> Any:
+        assert hub == "someone/something"
+        asked.append(revision)
+        return load(str(tmp_path / "hub"), subset, split=split)
+
+    monkeypatch.setattr(datasets, "load_dataset", from_a_folder)
+    write_photos(tmp_path / "images")
+    _, hub = SOURCES[name](tmp_path)
+    entry = {"name": name, "split": "val"} | hub | {"hub": "someone/something"}
+    first, other = (load_dataset(entry | {"revision": letter * 40}, base=tmp_path) for letter in "ab")
+    assert (first.revision, other.revision) == ("a" * 40, "b" * 40)
+    assert set(asked) == {"a" * 40, "b" * 40}
+    assert first.fingerprint != other.fingerprint
+    assert load_dataset({"name": "phantom"}).revision == ""

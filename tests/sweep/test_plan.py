@@ -18,6 +18,7 @@ class Questions:
 
     images: int = 6
     fingerprint: str = "f"
+    revision: str = ""
     name: str = "vqav2"
     split: str = "val"
 
