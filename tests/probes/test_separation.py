@@ -45,7 +45,7 @@ def test_difference_interval_and_effect(table: pd.DataFrame, records: pd.DataFra
     assert tuple(table.columns) == COLUMNS
     row = table[(table["probe"] == "yes-bias") & (table["quantity"] == "accuracy")].iloc[0]
     asked = records[(records["answer"].isin(["yes", "no"])) & (records["pruner"] == "none")]
-    asked = asked[asked["intervention"] == "clean"]
+    asked = asked[(asked["intervention"] == "clean") & (asked["variant"] == "own")]
     mean = asked.groupby("backbone")["score"].mean()
     assert row["phantom"] == pytest.approx(mean["phantom"])
     assert row["difference"] == pytest.approx(mean["phantom-shortcut"] - mean["phantom"])
