@@ -8,8 +8,8 @@ from synthetic_study import synthetic_records
 
 from robust_atp import answers as module
 from robust_atp.query import ANSWERS, ARM, CONDITION, POPULATION, Records, image_rows, listed, query
-from robust_atp.report.accuracy import losses
-from robust_atp.report.excess import differences
+from robust_atp.report.tables.accuracy import losses
+from robust_atp.report.tables.excess import differences
 
 _KEYS = [*POPULATION, *ARM, *CONDITION, "image_id"]
 _QUESTION = (*POPULATION, "image_id", "question_id")

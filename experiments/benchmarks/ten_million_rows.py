@@ -30,10 +30,10 @@ from scipy.stats import bootstrap
 from experiments.benchmarks.large_study import write_large_study
 from robust_atp.image_sums import DRAWS
 from robust_atp.query import ARM, CONDITION, POPULATION, at_hand
-from robust_atp.report.accuracy import accuracy, overview
 from robust_atp.report.analysis import analyse
 from robust_atp.report.build import build_report
-from robust_atp.report.excess import excess_drop, mean_excess_drop
+from robust_atp.report.tables.accuracy import accuracy, overview
+from robust_atp.report.tables.excess import excess_drop, mean_excess_drop
 from robust_atp.report.verify import differences
 from robust_atp.sweep.results import open_results
 

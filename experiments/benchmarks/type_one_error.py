@@ -19,7 +19,7 @@ from scipy.special import expit
 
 from robust_atp.declaration import Declaration
 from robust_atp.image_sums import ImageSums
-from robust_atp.report.noninferiority import t_tests
+from robust_atp.report.tables.noninferiority import t_tests
 from robust_atp.stats import maxt, mcnemar
 
 QUESTIONS, CONDITIONS = 5, 7  # the first condition is clean

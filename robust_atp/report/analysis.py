@@ -8,22 +8,22 @@ import pandas as pd
 from robust_atp.declaration import Declaration
 from robust_atp.probes.probe import PROBES
 from robust_atp.query import Records, at_hand
-from robust_atp.report.accuracy import accuracy, loss, overview
 from robust_atp.report.claims import check_claims
-from robust_atp.report.cost import cost
-from robust_atp.report.coupling import coupling
-from robust_atp.report.excess import excess_drop, mean_excess_drop, retention_gap
-from robust_atp.report.families import excess_by_corruption, primary_endpoints, with_exploratory
-from robust_atp.report.kept_token_shift import kept_token_shift
-from robust_atp.report.kept_tokens import kept_token_stability
-from robust_atp.report.noninferiority import noninferiority_table
-from robust_atp.report.official import official
 from robust_atp.report.plot import listing, plot
 from robust_atp.report.progress import Step, steps
-from robust_atp.report.robustness_table import robustness_table
-from robust_atp.report.score_stability import score_stability
-from robust_atp.report.severity_slope import severity_slope
-from robust_atp.report.transplant import mean_transplant, transplant
+from robust_atp.report.tables.accuracy import accuracy, loss, overview
+from robust_atp.report.tables.cost import cost
+from robust_atp.report.tables.coupling import coupling
+from robust_atp.report.tables.excess import excess_drop, mean_excess_drop, retention_gap
+from robust_atp.report.tables.families import excess_by_corruption, primary_endpoints, with_exploratory
+from robust_atp.report.tables.kept_token_shift import kept_token_shift
+from robust_atp.report.tables.kept_tokens import kept_token_stability
+from robust_atp.report.tables.noninferiority import noninferiority_table
+from robust_atp.report.tables.official import official
+from robust_atp.report.tables.robustness_table import robustness_table
+from robust_atp.report.tables.score_stability import score_stability
+from robust_atp.report.tables.severity_slope import severity_slope
+from robust_atp.report.tables.transplant import mean_transplant, transplant
 
 if TYPE_CHECKING:
     from robust_atp.report.illustrations import Illustration

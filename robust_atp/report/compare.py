@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from robust_atp.query import ARM, POPULATION, Records
-from robust_atp.report.accuracy import overview
-from robust_atp.report.excess import mean_excess_drop
+from robust_atp.report.tables.accuracy import overview
+from robust_atp.report.tables.excess import mean_excess_drop
 
 COLUMNS = (
     *("study", *POPULATION, *ARM, "clean", "corrupted", "tokens", "excess", "lo", "hi"),

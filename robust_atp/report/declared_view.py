@@ -10,8 +10,8 @@ import pandas as pd
 from robust_atp.declaration import ENDPOINTS, Declaration
 from robust_atp.query import ARM, POPULATION
 from robust_atp.report.arms import Arm
-from robust_atp.report.families import UNDECIDED
 from robust_atp.report.figures.style import points
+from robust_atp.report.tables.families import UNDECIDED
 
 # A longer list of tests is folded away: a reader looks for one arm in it.
 _SHOWN = 30

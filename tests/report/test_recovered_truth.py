@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from synthetic_study import ARMS, Truth
 
-from robust_atp.report.accuracy import accuracy
 from robust_atp.report.analysis import Analysis
-from robust_atp.report.excess import excess_drop, mean_excess_drop
+from robust_atp.report.tables.accuracy import accuracy
+from robust_atp.report.tables.excess import excess_drop, mean_excess_drop
 from robust_atp.stats import clustered_difference
 
 

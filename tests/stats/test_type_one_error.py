@@ -5,7 +5,7 @@ import pytest
 from synthetic_study import synthetic_records
 
 from experiments.benchmarks.type_one_error import SHARE_LOST, Rate, accuracy, answers, as_cells, excess, rates
-from robust_atp.report.excess import mean_excess_drop
+from robust_atp.report.tables.excess import mean_excess_drop
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from robust_atp.errors import UserError
 from robust_atp.interventions import pixel_hash
 from robust_atp.pruning.keeping import keep_indices
 from robust_atp.records import MEASURED
-from robust_atp.report.transplant import mean_transplant
+from robust_atp.report.tables.transplant import mean_transplant
 from robust_atp.sweep.experiments.grounding import with_rim
 from robust_atp.sweep.ingredients import load, plan_study
 from robust_atp.sweep.participation import participation

@@ -8,8 +8,8 @@ import pandas as pd
 from robust_atp.query import ARM, POPULATION, Records
 from robust_atp.report.claims.literature import LITERATURE, Claim
 from robust_atp.report.claims.measures import MEASURES
-from robust_atp.report.cost import cost
-from robust_atp.report.excess import retention_gap
+from robust_atp.report.tables.cost import cost
+from robust_atp.report.tables.excess import retention_gap
 
 HOLDS, FAILS, OPEN, UNMEASURED = "holds", "does not hold", "inconclusive", "not measured"
 

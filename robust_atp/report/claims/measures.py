@@ -13,9 +13,9 @@ import pandas as pd
 
 from robust_atp.image_sums import ImageSums, per_dataset
 from robust_atp.query import ANSWERS, ARM, POPULATION, Records, image_rows, listed, query
-from robust_atp.report.accuracy import losses
-from robust_atp.report.cost import cost
-from robust_atp.report.excess import differences
+from robust_atp.report.tables.accuracy import losses
+from robust_atp.report.tables.cost import cost
+from robust_atp.report.tables.excess import differences
 from robust_atp.stats import Replicates, minimum_detectable_effect
 
 COLUMNS = (*POPULATION, *ARM, "value", "lo", "hi", "detectable", "n", "images")

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from robust_atp.report.arms import Arm, arms_of, rows_of
 from robust_atp.report.figures.style import GREY, INK, amount, journal_style, points
-from robust_atp.report.noninferiority import OPEN, REFUTED, SHOWN
+from robust_atp.report.tables.noninferiority import OPEN, REFUTED, SHOWN
 
 # Condition -> what stands above its panels.
 _CONDITIONS = {"clean": "clean images", "corrupted": "corrupted images, mean"}

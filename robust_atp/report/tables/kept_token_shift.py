@@ -7,10 +7,10 @@ import pandas as pd
 
 from robust_atp.image_sums import ImageSums
 from robust_atp.query import CONDITION, Records
-from robust_atp.report.kept_pairs import blocks, grids_of, kept_pairs, unpacked
-from robust_atp.report.pruned_arms import PrunedArm, pruned_arms
-from robust_atp.report.quantities import beside_random, sums_per_image
-from robust_atp.report.seed_stability import nogueira_sums
+from robust_atp.report.tables.kept_pairs import blocks, grids_of, kept_pairs, unpacked
+from robust_atp.report.tables.pruned_arms import PrunedArm, pruned_arms
+from robust_atp.report.tables.quantities import beside_random, sums_per_image
+from robust_atp.report.tables.seed_stability import nogueira_sums
 from robust_atp.stability import (
     centroid_shifts,
     emd,

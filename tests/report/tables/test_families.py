@@ -9,15 +9,15 @@ from scipy.stats import t
 
 from robust_atp.declaration import ENDPOINTS, Declaration
 from robust_atp.report.analysis import Analysis
-from robust_atp.report.excess import excess_drop, mean_excess_drop
-from robust_atp.report.families import (
+from robust_atp.report.tables.excess import excess_drop, mean_excess_drop
+from robust_atp.report.tables.families import (
     PRIMARY_COLUMNS,
     excess_by_corruption,
     primary_endpoints,
     with_exploratory,
 )
-from robust_atp.report.noninferiority import noninferiority_table
-from robust_atp.report.severity_slope import severity_slope
+from robust_atp.report.tables.noninferiority import noninferiority_table
+from robust_atp.report.tables.severity_slope import severity_slope
 from robust_atp.stats import benjamini_hochberg, holm
 
 

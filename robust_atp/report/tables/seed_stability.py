@@ -3,7 +3,7 @@
 import pandas as pd
 
 from robust_atp.query import Records, query
-from robust_atp.report.pruned_arms import PrunedArm
+from robust_atp.report.tables.pruned_arms import PrunedArm
 
 
 def nogueira_sums(records: Records, arm: PrunedArm) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import pytest
 from synthetic_study import Truth, synthetic_records
 
 from robust_atp.declaration import Declaration
-from robust_atp.report.noninferiority import COLUMNS, noninferiority_table
+from robust_atp.report.tables.noninferiority import COLUMNS, noninferiority_table
 from robust_atp.stats import clustered_difference, clustered_noninferiority, obuchowski
 
 MARGIN = 0.12

@@ -5,9 +5,9 @@ import pandas as pd
 
 from robust_atp.image_sums import ImageSums
 from robust_atp.query import CONDITION, Records, has_column, query
-from robust_atp.report.kept_pairs import blocks, unpacked
-from robust_atp.report.pruned_arms import PrunedArm, pruned_arms
-from robust_atp.report.quantities import beside_random, sums_per_image
+from robust_atp.report.tables.kept_pairs import blocks, unpacked
+from robust_atp.report.tables.pruned_arms import PrunedArm, pruned_arms
+from robust_atp.report.tables.quantities import beside_random, sums_per_image
 from robust_atp.stability import boundary_margin, corrected_rbo, spearman, weighted_tau
 
 # A weighted τ of 576 scores takes two milliseconds.

@@ -12,7 +12,7 @@ from robust_atp.query import query
 from robust_atp.report.analysis import Analysis, analyse
 from robust_atp.report.facts import records_digest
 from robust_atp.report.illustrations import illustrations
-from robust_atp.report.transplant import mean_transplant, transplant
+from robust_atp.report.tables.transplant import mean_transplant, transplant
 from robust_atp.stats import clustered_difference
 from robust_atp.sweep.results import open_results
 

@@ -6,7 +6,7 @@ import pytest
 from synthetic_study import Truth, synthetic_records
 
 from robust_atp.declaration import Declaration
-from robust_atp.report.robustness_table import COLUMNS, robustness_table
+from robust_atp.report.tables.robustness_table import COLUMNS, robustness_table
 from robust_atp.robustness import ausc, breakdown_severity, mce, mpc, relative_mce, rpc
 
 SEVERITIES = (1, 3, 5)

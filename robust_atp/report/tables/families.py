@@ -12,7 +12,7 @@ from robust_atp.declaration import Declaration
 from robust_atp.image_sums import ImageSums, per_dataset
 from robust_atp.query import ARM, POPULATION, Records
 from robust_atp.report.arms import CONTROL_PRUNERS
-from robust_atp.report.excess import differences
+from robust_atp.report.tables.excess import differences
 from robust_atp.stats import benjamini_hochberg, holm, maxt
 
 NOT_SHOWN, NO_DIFFERENCE = UNDECIDED = "not shown", "no difference detected"

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from robust_atp.query import Records, query
-from robust_atp.report.pruned_arms import PrunedArm
+from robust_atp.report.tables.pruned_arms import PrunedArm
 
 
 def kept_pairs(records: Records, arm: PrunedArm) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from robust_atp.declaration import Declaration
 from robust_atp.estimate import Estimate
 from robust_atp.image_sums import ImageSums, per_dataset
 from robust_atp.query import ARM, POPULATION, Records
-from robust_atp.report.ladders import CELL, ladder_sums
+from robust_atp.report.tables.ladders import CELL, ladder_sums
 from robust_atp.stats import linear_cells, logit_cells, minimum_detectable_effect, t_pvalue
 
 _FITS = {"probability": linear_cells, "log-odds": logit_cells}

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from robust_atp.report.coupling import COLUMNS, coupling
 from robust_atp.report.illustrations.coupling import coupling as draw
+from robust_atp.report.tables.coupling import COLUMNS, coupling
 from robust_atp.stability import kappa
 
 N, IMAGES, QUESTIONS = 36, 40, 3

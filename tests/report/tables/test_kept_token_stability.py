@@ -7,7 +7,7 @@ from synthetic_study import N, Truth, synthetic_records
 
 from robust_atp.report.analysis import Analysis
 from robust_atp.report.figures.overlay import unpack
-from robust_atp.report.kept_tokens import kept_token_stability
+from robust_atp.report.tables.kept_tokens import kept_token_stability
 from robust_atp.stability import jaccard, kappa
 
 

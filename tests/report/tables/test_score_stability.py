@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy.stats import iqr, spearmanr, weightedtau
 
-from robust_atp.report.quantities import COLUMNS
-from robust_atp.report.score_stability import score_stability
+from robust_atp.report.tables.quantities import COLUMNS
+from robust_atp.report.tables.score_stability import score_stability
 from robust_atp.stability import rbo, rbo_chance, rbo_persistence
 
 N, K, IMAGES = 36, 9, 8

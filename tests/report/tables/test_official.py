@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from robust_atp.records import SCHEMA
-from robust_atp.report.official import official
+from robust_atp.report.tables.official import official
 from robust_atp.scoring import caption_scores, pope_scores, vqa_accuracy
 
 

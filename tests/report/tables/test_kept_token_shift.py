@@ -6,10 +6,10 @@ import pytest
 from synthetic_study import GRID, N, Truth, synthetic_records
 
 from robust_atp.report.figures.overlay import unpack
-from robust_atp.report.kept_pairs import grids_of, kept_pairs, unpacked
-from robust_atp.report.kept_token_shift import kept_token_shift
-from robust_atp.report.pruned_arms import pruned_arms
-from robust_atp.report.quantities import COLUMNS
+from robust_atp.report.tables.kept_pairs import grids_of, kept_pairs, unpacked
+from robust_atp.report.tables.kept_token_shift import kept_token_shift
+from robust_atp.report.tables.pruned_arms import pruned_arms
+from robust_atp.report.tables.quantities import COLUMNS
 from robust_atp.stability import centroid_shift, emd, kuncheva, nogueira
 
 CELL = ["pruner", "intervention", "severity", "quantity"]

@@ -8,8 +8,8 @@ import statsmodels.api as sm  # type: ignore[import-untyped]  # ships no types
 import statsmodels.formula.api as smf  # type: ignore[import-untyped]  # ships no types
 from synthetic_study import Truth, synthetic_records
 
-from robust_atp.report.excess import mean_excess_drop
-from robust_atp.report.severity_slope import COLUMNS, severity_slope
+from robust_atp.report.tables.excess import mean_excess_drop
+from robust_atp.report.tables.severity_slope import COLUMNS, severity_slope
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pandas as pd
 
 from robust_atp.image_sums import DRAWS, LEVEL, SEED
 from robust_atp.query import ARM, POPULATION, Records, query
-from robust_atp.report.pruned_arms import PrunedArm, pruned_arms
+from robust_atp.report.tables.pruned_arms import PrunedArm, pruned_arms
 from robust_atp.stats.stratified_auc import stratified_auc
 
 _AUCS = ("auc", "placebo", "difference")

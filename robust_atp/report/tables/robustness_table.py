@@ -11,7 +11,7 @@ import pandas as pd
 from robust_atp.declaration import Declaration
 from robust_atp.image_sums import ImageSums, per_dataset
 from robust_atp.query import ARM, POPULATION, Records
-from robust_atp.report.ladders import CELL, Ladders, ladder_sums
+from robust_atp.report.tables.ladders import CELL, Ladders, ladder_sums
 from robust_atp.robustness import (
     MODELS_FOR_A_LINE,
     ausc,
