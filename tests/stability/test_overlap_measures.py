@@ -27,7 +27,7 @@ from robust_atp.stability import (
     rbo_top_weight,
 )
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 TOKENS = json.loads((GOLDEN / "tokens.json").read_text(encoding="utf-8"))
 NOGUEIRA = json.loads((GOLDEN / "nogueira.json").read_text(encoding="utf-8"))["cases"]
 
