@@ -36,11 +36,11 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         "[robust_atp.corruptions]\nscan_lines = old_screens:scan_lines\n"
     )
     monkeypatch.syspath_prepend(site)
-    # Entry points are read once per process. Afterwards everything is forgotten, for the next test's package.
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    # Entry points are read once per process. Afterwards they and the type are forgotten, for the next test's package.
     registry._installed.cache_clear()
     yield site / "old_screens.py"
     registry._installed.cache_clear()
+    registry._registered.pop("scan_lines", None)
     sys.modules.pop("old_screens", None)
 
 
