@@ -107,4 +107,4 @@ def test_a_corruption_is_added_checked_and_swept():
     assert "can be sent to a worker process" in printed(outputs)
     shown = [output["data"]["text/plain"] for output in outputs if "text/html" in output.get("data", {})]
     assert sum("rolling_shutter" in table for table in shown) == 2
-    assert drawings(outputs) == 1
+    assert drawings(outputs) == 2  # the contact sheet, and accuracy over severity
