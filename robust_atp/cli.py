@@ -20,7 +20,7 @@ COMMANDS = {
     "verify": "recompute a report's hashes and headline from the records",
     "compare": "the headline of several studies side by side",
     "cite": "how to cite a report",
-    "list": "corruptions, pruners, backbones, datasets, experiments, probes or columns",
+    "list": "corruptions, pruners, backbones, datasets, experiments, probes, figures or columns",
     "compatibility": "which pruners run on which backbones, and why the others do not; loads no weights",
     "cutlayers": "find the layers after which a backbone's attention to the image shifts",
     "calibrate": "find the energy threshold at which e-adaprune keeps a wanted share on average",
