@@ -85,8 +85,8 @@ def tables(outputs: list[NotebookNode]) -> int:
 SHOWN = {
     "01_explore": (2, 2, "excess drop"),
     "02_paired_statistics": (3, 2, "by image"),
-    "03_kept_token_stability": (4, 1, ""),
-    "04_probes_on_the_phantom": (5, 1, "background-gap: "),
+    "03_kept_token_stability": (5, 2, ""),
+    "04_probes_on_the_phantom": (5, 2, "background-gap: "),
 }
 
 
