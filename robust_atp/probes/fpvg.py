@@ -80,5 +80,5 @@ PROBE = Probe(
         }
     ),
     # ``faithful`` comes out higher with the shortcut, which reads less off tokens that the vision tower has mixed.
-    on_phantom=OnPhantom("objects suffice", measured=(0.981, 0.902, -0.97)),
+    on_phantom=OnPhantom("objects suffice", measured=(0.985, 0.903, -0.99)),
 )
