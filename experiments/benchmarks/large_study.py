@@ -58,6 +58,7 @@ class Questions:
     name: str
     split: str
     fingerprint: str
+    revision: str
     table: pa.Table  # the columns of the records that are about the question, and image_id
     image: np.ndarray  # [Q], number of the image
     worth: np.ndarray  # [Q], score of the right answer
@@ -143,6 +144,7 @@ def _questions(count: int, rng: np.random.Generator) -> Questions:
         name="vqav2",
         split="val",
         fingerprint=f"synthetic-{count}",
+        revision="",
         table=pa.table(columns, schema=pa.schema([SCHEMA.field(name) for name in columns])),
         image=image,
         worth=np.array([vqa_accuracy(words[0], ten) for words, ten in zip(chosen, answers, strict=True)]),
