@@ -46,6 +46,11 @@ def fetch(
             connection.unregister(name)
 
 
+def batches(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[pa.RecordBatch]:
+    """Rows of ``sql``, some at a time."""
+    yield from connection.sql(sql).to_arrow_reader(_ROWS_AT_ONCE)
+
+
 def _coded(relation: duckdb.DuckDBPyRelation) -> pd.DataFrame:
     """Batch by batch, because the rows as text, all at once, would be a multiple of what is returned."""
     reader = relation.to_arrow_reader(_ROWS_AT_ONCE)
@@ -94,5 +99,7 @@ class _Text:
         order = np.argsort(texts)
         rank = np.empty(len(texts) + 1, np.int32)
         rank[order], rank[-1] = np.arange(len(texts)), -1
-        codes = np.concatenate([rank[part].astype(part.dtype) for part in self._codes])
+        # A value that was seen early can come late in the alphabet: one type that holds all codes.
+        kind = np.min_scalar_type(-len(texts) - 1)
+        codes = np.concatenate([rank[part].astype(kind) for part in self._codes])
         return pd.Categorical.from_codes(codes, pd.Index(texts[order], dtype="str"))

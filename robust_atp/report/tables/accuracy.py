@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from robust_atp.answers import Answers, answers, stacked
 from robust_atp.image_sums import ImageSums, per_dataset
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed, query
+from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed
+from robust_atp.score_sums import long_rows, score_sums, seen
 
 CELL = (*POPULATION, *ARM, *CONDITION)
 
@@ -14,6 +14,8 @@ def accuracy(records: Records, by: tuple[str, ...] = ()) -> pd.DataFrame:
 
     ``by`` adds columns of the records to the key, e.g. ``("question_type",)``.
     """
+    if not by:
+        return per_dataset(long_rows(score_sums(records).answers), CELL, ImageSums.table)
     keys = (*CELL, *by)
     sums = image_rows(
         records,
@@ -27,35 +29,16 @@ def loss(records: Records) -> pd.DataFrame:
     return per_dataset(losses(records), CELL, ImageSums.table)
 
 
-def losses(records: Records, where: str = "TRUE") -> pd.DataFrame:
-    """Sums per image of the question-level losses, each in [-1, 1], of the records that meet ``where``."""
-    return stacked([_losses(found) for found in answers(records, where)])
-
-
-def _losses(found: Answers) -> pd.DataFrame:
-    cells = found.cells.reset_index(names="arm")
-    whole = cells.loc[cells["pruner"] == "none", [*CONDITION, "arm"]].rename(columns={"arm": "whole"})
-    pairs = cells[cells["pruner"] != "none"].merge(whole, on=list(CONDITION))
-    lost = found.score[:, pairs["whole"]] - found.score[:, pairs["arm"]]  # [Q, pairs]
-    return found.sums(pairs[[*ARM, *CONDITION]], lost)
+def losses(records: Records) -> pd.DataFrame:
+    """Sums per image of the question-level losses, each in [-1, 1]."""
+    return long_rows(score_sums(records).losses)
 
 
 def overview(records: Records) -> pd.DataFrame:
     """Accuracy per arm, ``condition`` clean and corrupted (mean over all corruptions), with what the arm costs."""
+    found = score_sums(records)
+    sums = long_rows(found.answers, seen)
+    condition = pd.Categorical.from_codes((sums["severity"] > 0).astype("int8"), ["clean", "corrupted"])
     keys = (*POPULATION, *ARM, "condition")
-    sums = image_rows(
-        records,
-        f"""
-        SELECT {listed((*POPULATION, *ARM))}, if(severity > 0, 'corrupted', 'clean') AS condition, image_id,
-               sum(score) AS num, count(*) AS den
-        FROM records WHERE severity > 0 OR intervention = 'clean' GROUP BY ALL
-        """,
-    )
-    budget = query(
-        records,
-        f"""
-        SELECT {listed((*POPULATION, *ARM))}, avg(tokens_mean) AS tokens_mean, avg(prefill_flops) AS prefill_flops
-        FROM records GROUP BY ALL
-        """,
-    )
-    return per_dataset(sums, keys, ImageSums.table).merge(budget, on=[*POPULATION, *ARM])
+    table = per_dataset(sums.assign(condition=condition), keys, ImageSums.table)
+    return table.merge(found.costs, on=[*POPULATION, *ARM])
