@@ -79,7 +79,7 @@ class _Coding:
             texts.numbers(batch[name])
             for name, texts in (("image_id", self._images), ("question_id", self._questions))
         )
-        score = batch["score"].to_numpy(zero_copy_only=False)
+        score = np.array(batch["score"])  # a copy: a view would keep all columns of the batch
         self._rows.append((cell, image, question, score))
         self._costs.append(_sums(cell, {name: batch[name].to_numpy(zero_copy_only=False) for name in COSTS}))
 
