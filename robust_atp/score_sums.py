@@ -82,6 +82,16 @@ def long_rows(
     return rows.astype({name: "category" for name in rows if pd.api.types.is_string_dtype(rows[name])})
 
 
+def images_drawn(parts: Sequence[CellSums]) -> dict[tuple[str, str], pd.Index]:
+    """All images of each data set and split, in order: those of one backbone and of another are the same draw."""
+    found: dict[tuple[str, str], pd.Index] = {}
+    for part in parts:
+        _, *key = part.population
+        dataset, split = key
+        found[dataset, split] = found.get((dataset, split), part.images).union(part.images)
+    return found
+
+
 def seen(cells: pd.DataFrame) -> pd.Series:
     """Cells that show the image, clean or corrupted: all but controls."""
     return (cells["severity"] > 0) | (cells["intervention"] == "clean")

@@ -22,6 +22,8 @@ from robust_atp.sweep.study import Study
 
 T = TypeVar("T")
 
+_FILES_AT_ONCE = 1000
+
 
 @dataclass(frozen=True)
 class Status:
@@ -99,18 +101,21 @@ class Results:
             return _answer(connection, query, coded, frames)
 
     def batches(self, query: str) -> Iterator[pa.RecordBatch]:
-        """Rows of SQL as ``table`` understands it, some at a time; files that are read once need no copy."""
+        """Rows of SQL as ``table`` understands it, some at a time; files that are read once need no copy.
+
+        Without a copy the query sees some files at a time: it selects rows, and sums up nothing.
+        """
         if self._copy is not None and self._copy.made:
             yield from batches(self._copy.connection, query)
             return
-        files = self._copy.files if self._copy is not None else self._recorded()
-        with database() as connection:
-            connection.execute("SET preserve_insertion_order = false")
-            create_views(connection, connection.read_parquet(files))
-            try:
-                yield from batches(connection, query)
-            except duckdb.Error as error:
-                raise UserError(f"the records cannot be read: {error}") from error
+        for files in _some_at_a_time(self._copy.files if self._copy is not None else self._recorded()):
+            with database() as connection:
+                connection.execute("SET preserve_insertion_order = false")
+                create_views(connection, connection.read_parquet(files))
+                try:
+                    yield from batches(connection, query)
+                except duckdb.Error as error:
+                    raise UserError(f"the records cannot be read: {error}") from error
 
     def remember(self, compute: "Callable[[Results], T]") -> T:
         """``compute(self)``; of results at hand, which stay as they are, once."""
@@ -155,16 +160,24 @@ class _Copy:
     def connection(self) -> duckdb.DuckDBPyConnection:
         connection = self._opened.enter_context(database(stored=True))
         connection.execute("SET preserve_insertion_order = false")
-        rows = connection.read_parquet(self.files)
+        recorded = connection.read_parquet(self.files[:1]).columns
         # Without it the answers to experiments could not be told from the arms' own.
-        variant = ["variant"] if self._columns and "variant" in rows.columns else []
+        variant = ["variant"] if self._columns and "variant" in recorded else []
+        columns = listed([*self._columns, *variant]) or "*"
         try:
-            rows.project(listed([*self._columns, *variant]) or "*").create("rows")
+            for files in _some_at_a_time(self.files):
+                rows = connection.read_parquet(files).project(columns)
+                rows.insert_into("rows") if self.made else rows.create("rows")
+                self.made = True
         except duckdb.Error as error:
             raise UserError(f"the records cannot be read: {error}") from error
         create_views(connection, connection.table("rows"))
-        self.made = True
         return connection
+
+
+def _some_at_a_time(files: list[str]) -> Iterator[list[str]]:
+    """DuckDB holds the footers of all files that it reads in one go: 60 kB each."""
+    yield from (files[start : start + _FILES_AT_ONCE] for start in range(0, len(files), _FILES_AT_ONCE))
 
 
 def _answer(

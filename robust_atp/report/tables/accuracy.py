@@ -4,9 +4,12 @@ import pandas as pd
 
 from robust_atp.image_sums import ImageSums, per_dataset
 from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed
-from robust_atp.score_sums import long_rows, score_sums, seen
+from robust_atp.score_sums import images_drawn, long_rows, score_sums, seen
 
 CELL = (*POPULATION, *ARM, *CONDITION)
+
+# Kinds of question are asked about in this many turns, since a row per image, cell and kind is nearly one per answer.
+_PARTS = 4
 
 
 def accuracy(records: Records, by: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -16,12 +19,26 @@ def accuracy(records: Records, by: tuple[str, ...] = ()) -> pd.DataFrame:
     """
     if not by:
         return per_dataset(long_rows(score_sums(records).answers), CELL, ImageSums.table)
-    keys = (*CELL, *by)
-    sums = image_rows(
-        records,
-        f"SELECT {listed(keys)}, image_id, sum(score) AS num, count(*) AS den FROM records GROUP BY ALL",
+    keys, images = (*CELL, *by), images_drawn(score_sums(records).answers)
+    tables = [
+        per_dataset(
+            image_rows(
+                records,
+                f"""
+                SELECT {listed(keys)}, image_id, sum(score) AS num, count(*) AS den FROM records
+                WHERE hash({listed(by)}) % {_PARTS} = {part} GROUP BY ALL
+                """,
+            ),
+            keys,
+            ImageSums.table,
+            apart=by,
+            images=images,
+        )
+        for part in range(_PARTS)
+    ]
+    return pd.concat([table for table in tables if len(table)] or tables[:1]).sort_values(
+        list(keys), ignore_index=True
     )
-    return per_dataset(sums, keys, ImageSums.table, apart=by)
 
 
 def loss(records: Records) -> pd.DataFrame:
