@@ -119,7 +119,7 @@ class _Coding:
             of_image, seen = pd.factorize(found // len(questions))
             entry, shape = row * len(ordered) + column[cell[here]], (len(found), len(ordered))
             yield Answers(
-                population,
+                tuple(map(str, population)),
                 ordered[[*ARM, *CONDITION]].reset_index(drop=True),
                 costs.loc[ordered.index].reset_index(drop=True),
                 images[seen],

@@ -81,3 +81,11 @@ def test_coded_rows_are_the_plain_ones(gappy: pd.DataFrame):
     assert list(coded.dtypes[:2]) == ["category", "category"]
     assert coded["said"].cat.categories.is_monotonic_increasing
     pd.testing.assert_frame_equal(coded.astype({"image_id": "str", "said": "str"}), plain)
+
+
+def test_coded_rows_with_more_names_than_a_small_number_can_count():
+    names = [f"{i:05d}" for i in range(40_000)]
+    # The first batch has few names, but late ones in the alphabet.
+    rows = pa.table({"image_id": [names[-1]] * 200_000 + names[::-1]})
+    coded = image_rows(rows, "SELECT image_id FROM records")
+    assert sorted(coded["image_id"].astype(str)) == sorted(rows["image_id"].to_pylist())

@@ -1,5 +1,6 @@
 """Accuracy and loss against the unpruned model, cell by cell."""
 
+import numpy as np
 import pandas as pd
 
 from robust_atp.image_sums import ImageSums, per_dataset
@@ -55,7 +56,9 @@ def overview(records: Records) -> pd.DataFrame:
     """Accuracy per arm, ``condition`` clean and corrupted (mean over all corruptions), with what the arm costs."""
     found = score_sums(records)
     sums = long_rows(found.answers, seen)
-    condition = pd.Categorical.from_codes((sums["severity"] > 0).astype("int8"), ["clean", "corrupted"])
+    condition = pd.Categorical.from_codes(
+        (sums["severity"].to_numpy() > 0).astype(np.int8), ["clean", "corrupted"]
+    )
     keys = (*POPULATION, *ARM, "condition")
     table = per_dataset(sums.assign(condition=condition), keys, ImageSums.table)
     return table.merge(found.costs, on=[*POPULATION, *ARM])
