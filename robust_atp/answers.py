@@ -1,85 +1,148 @@
 """Scores question by question with all cells side by side: what paired differences are taken of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from robust_atp.image_sums import blocks, numbered
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed, query
+from robust_atp.query import ARM, CONDITION, POPULATION, Records, batches, listed
 
-# A part of the images at a time, so that memory does not grow with the study.
-_ROWS_AT_ONCE = 4_000_000
+_CELL = (*POPULATION, *ARM, *CONDITION)
+COSTS = ("tokens_mean", "prefill_flops")
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Scores of Q questions in C cells of one population. Noise seeds are averaged: R seeds are not R questions."""
+    """Answers to Q questions in C cells of one population; several noise seeds answer a question several times."""
 
     population: tuple[str, ...]
     cells: pd.DataFrame  # C rows; columns of ARM and CONDITION
+    costs: pd.DataFrame  # C rows; for each of COSTS its sum, and in ``…_count`` how many answers have it
     images: pd.Index  # [G]
     first: np.ndarray  # [G], first question of each image
-    score: np.ndarray  # [Q, C]; nan where a question was not answered
+    total: np.ndarray  # [Q, C], sum of scores
+    count: np.ndarray  # [Q, C], answers; 0 where a question was not answered
 
-    @classmethod
-    def of(cls, rows: pd.DataFrame) -> "Answers":
-        """Arrange the answers of one population."""
-        cell, cells = numbered(rows[[*ARM, *CONDITION]])
-        question, questions = numbered(rows[["image_id", "question_id"]])
-        shape = (len(questions), len(cells))
-        entry = question * len(cells) + cell
-        count = np.bincount(entry, minlength=len(questions) * len(cells))
-        total = np.bincount(entry, rows["score"].to_numpy(float), minlength=len(questions) * len(cells))
-        score = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0).reshape(shape)
-        image, images = pd.factorize(questions["image_id"])  # questions are in the order of their images
-        population = tuple(rows.iloc[0][list(POPULATION)])
-        return cls(population, cells, pd.Index(images), np.flatnonzero(np.diff(image, prepend=-1)), score)
+    def score(self) -> np.ndarray:
+        """Mean score [Q, C], nan without an answer: R noise seeds of a question are not R questions."""
+        return np.divide(self.total, self.count, out=np.full(self.total.shape, np.nan), where=self.count > 0)
 
-    def sums(self, cells: pd.DataFrame, differences: np.ndarray) -> pd.DataFrame:
-        """Rows per image and cell of question-level ``differences`` [Q, D], for the D rows of ``cells``.
+    def by_image(self, questions: np.ndarray) -> np.ndarray:
+        """Sums [G, ...] over the questions [Q, ...] of each image."""
+        return np.add.reduceat(questions, self.first, axis=0)
 
-        Questions that lack an answer (nan) do not count.
-        """
-        missing = np.isnan(differences)
-        den: np.ndarray = np.add.reduceat((~missing).astype(int), self.first, axis=0)  # [G, D]
-        num: np.ndarray = np.add.reduceat(np.where(missing, 0, differences), self.first, axis=0)
-        image, cell = np.argwhere(den).T
-        rows = _categorical(cells).iloc[cell]
-        codes = {"image_id": pd.Categorical.from_codes(image, dtype=pd.CategoricalDtype(self.images))}
-        for name, value in zip(POPULATION, self.population, strict=True):
-            codes[name] = pd.Categorical.from_codes(
-                np.zeros(len(rows), np.int8), dtype=pd.CategoricalDtype([value])
+
+def answers(records: Records) -> Iterator[Answers]:
+    """All answers, population by population, from one pass over the records.
+
+    They are read some at a time, and of each answer only three numbers are kept: 14 bytes.
+    """
+    coding = _Coding()
+    for batch in batches(
+        records, f"SELECT {listed((*_CELL, 'image_id', 'question_id', 'score', *COSTS))} FROM records"
+    ):
+        coding.append(batch)
+    yield from coding.answers()
+
+
+class _Texts:
+    """Numbers values in the order in which they are first seen."""
+
+    def __init__(self) -> None:
+        self._number: dict[object, int] = {}
+
+    def numbers(self, values: pa.Array) -> np.ndarray:
+        encoded = values.dictionary_encode()
+        here = [self._number.setdefault(value, len(self._number)) for value in encoded.dictionary.to_pylist()]
+        return np.array(here, np.int32)[encoded.indices.to_numpy()]
+
+    def values(self) -> list:
+        return list(self._number)
+
+
+class _Coding:
+    """Collects answers as numbers of their cell and question."""
+
+    def __init__(self) -> None:
+        self._cells: dict[tuple, int] = {}
+        self._images, self._questions = _Texts(), _Texts()
+        self._rows: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
+        self._costs: list[pd.DataFrame] = []
+
+    def append(self, batch: pa.RecordBatch) -> None:
+        if not batch.num_rows:
+            return
+        cell = self._numbered(batch)
+        image, question = (
+            texts.numbers(batch[name])
+            for name, texts in (("image_id", self._images), ("question_id", self._questions))
+        )
+        score = np.array(batch["score"])  # a copy: a view would keep all columns of the batch
+        self._rows.append((cell, image, question, score))
+        self._costs.append(_sums(cell, {name: batch[name].to_numpy(zero_copy_only=False) for name in COSTS}))
+
+    def _numbered(self, batch: pa.RecordBatch) -> np.ndarray:
+        """For each row the number of its cell."""
+        number, dictionaries = np.zeros(batch.num_rows, np.int64), []
+        for name in _CELL:
+            encoded = batch[name].dictionary_encode()
+            number *= len(encoded.dictionary)
+            number += encoded.indices.to_numpy()
+            dictionaries.append(encoded.dictionary.to_pylist())
+        place, found = pd.factorize(number)
+        codes = np.unravel_index(found, tuple(map(len, dictionaries)))
+        cells = zip(
+            *([values[i] for i in code] for values, code in zip(dictionaries, codes, strict=True)),
+            strict=True,
+        )
+        return np.array([self._cells.setdefault(cell, len(self._cells)) for cell in cells], np.int32)[place]
+
+    def answers(self) -> Iterator[Answers]:
+        """What was collected. Cells, images and questions are sorted, since threads deliver rows in any order."""
+        if not self._rows:
+            return
+        cell, image, question, score = (np.concatenate(part) for part in zip(*self._rows, strict=True))
+        self._rows.clear()
+        cells = pd.DataFrame(list(self._cells), columns=list(_CELL))
+        costs = pd.concat(self._costs).groupby(level=0).sum()
+        images, image = _sorted(self._images, image)
+        questions, question = _sorted(self._questions, question)
+        asked = image.astype(np.int64) * len(questions) + question
+        for population, mine in cells.groupby(list(POPULATION)):
+            here = slice(None) if len(mine) == len(cells) else np.isin(cell, mine.index)
+            ordered = mine.sort_values([*ARM, *CONDITION])
+            column = np.empty(len(cells), np.int32)
+            column[ordered.index] = np.arange(len(ordered))
+            row, found = pd.factorize(asked[here], sort=True)
+            of_image, seen = pd.factorize(found // len(questions))
+            entry, shape = row * len(ordered) + column[cell[here]], (len(found), len(ordered))
+            yield Answers(
+                tuple(map(str, population)),
+                ordered[[*ARM, *CONDITION]].reset_index(drop=True),
+                costs.loc[ordered.index].reset_index(drop=True),
+                images[seen],
+                np.flatnonzero(np.diff(of_image, prepend=-1)),
+                np.bincount(entry, score[here], len(found) * len(ordered)).reshape(shape),
+                np.bincount(entry, minlength=len(found) * len(ordered)).astype(np.int32).reshape(shape),
             )
-        return rows.reset_index(drop=True).assign(**codes, num=num[image, cell], den=den[image, cell])
 
 
-def answers(records: Records, where: str = "TRUE") -> Iterator[Answers]:
-    """Answers of the records that meet the SQL condition ``where``: whole images, some at a time."""
-    count = query(records, f"SELECT count(*) AS n FROM records WHERE {where}")["n"].item()
-    parts = -(-count // _ROWS_AT_ONCE)
-    for part in range(parts):
-        rows = image_rows(
-            records,
-            f"""
-            SELECT {listed((*POPULATION, *ARM, *CONDITION))}, image_id, question_id, score
-            FROM records WHERE ({where}) AND hash(image_id) % {parts} = {part}
-            """,
-        )
-        yield from map(Answers.of, blocks(rows, POPULATION))
+def _sorted(texts: _Texts, number: np.ndarray) -> tuple[pd.Index, np.ndarray]:
+    """The texts in alphabetical order, and numbers that follow it."""
+    values = pd.Index(texts.values(), dtype="str")
+    order = values.argsort()
+    rank = np.empty(len(values), np.int32)
+    rank[order] = np.arange(len(values))
+    return values[order], rank[number]
 
 
-def stacked(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Put rows per image and cell together, text as categories again."""
-    if not parts:
-        columns = dict.fromkeys((*POPULATION, *ARM, *CONDITION, "image_id"), "str")
-        return pd.DataFrame(columns=[*columns, "num", "den"]).astype(
-            columns | {"keep": float, "severity": int}
-        )
-    rows = pd.concat(parts, ignore_index=True)
-    return _categorical(rows)
-
-
-def _categorical(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.astype({name: "category" for name in rows if pd.api.types.is_string_dtype(rows[name])})
+def _sums(cell: np.ndarray, columns: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Sum of each column per cell and how many values it has; nulls, which are nan here, do not count."""
+    cells, sums = int(cell.max()) + 1, {}
+    for name, values in columns.items():
+        known = ~np.isnan(values)
+        sums[name] = np.bincount(cell, np.where(known, values, 0.0), cells)
+        sums[f"{name}_count"] = np.bincount(cell, known, cells)
+    return pd.DataFrame(sums)

@@ -1,6 +1,6 @@
 """From rows per image and cell to tidy tables of estimates, clustered by image."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -84,23 +84,32 @@ def per_dataset(
     keys: Sequence[str],
     summarise: Callable[[ImageSums], pd.DataFrame],
     apart: Sequence[str] = (),
+    images: Mapping[tuple[str, str], pd.Index] | None = None,
 ) -> pd.DataFrame:
     """Summarise each data set on its own, since images of different data sets are never drawn together.
 
     Cells that differ in the keys ``apart`` are summarised one after the other, to keep memory small: from the same
-    draws of images, so that it makes no difference to a ``summarise`` that treats them apart anyway.
+    draws of images, so that it makes no difference to a ``summarise`` that treats them apart anyway. ``images`` are
+    those to draw from in each data set and split, in order, if ``rows`` need not have all of them.
     Empty ``rows`` give an empty table with the columns that a full one would have.
     """
     if rows.empty:
         # One image without cells: enough to learn the columns.
         return summarise(ImageSums(rows[list(keys)], np.zeros((1, 0)), np.zeros((1, 0))))
     tables = [
-        summarise(ImageSums.of(part, keys, images))
+        summarise(ImageSums.of(part, keys, drawn))
         for block in blocks(rows, ("dataset", "split"))
-        for images in [_sorted_text(_factorised(block["image_id"])[1])]
+        for drawn in [_images(block, images)]
         for part in blocks(block, apart)
     ]
     return pd.concat(tables).sort_values([key for key in keys if key in tables[0]], ignore_index=True)
+
+
+def _images(block: pd.DataFrame, known: Mapping[tuple[str, str], pd.Index] | None) -> pd.Index:
+    """Images to draw from in a block of one data set and split."""
+    if known is None:
+        return _sorted_text(_factorised(block["image_id"])[1])
+    return known[(block["dataset"].iloc[0], block["split"].iloc[0])]
 
 
 def blocks(rows: pd.DataFrame, keys: Sequence[str]) -> Iterator[pd.DataFrame]:

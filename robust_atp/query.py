@@ -1,14 +1,17 @@
 """SQL over records, whether they are a frame in memory or Parquet files too big for it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 
+from robust_atp import database as duck
 from robust_atp.database import database, fetch
+
+T = TypeVar("T")
 
 
 class Source(Protocol):
@@ -16,6 +19,12 @@ class Source(Protocol):
 
     def table(self, query: str, *, coded: bool = False, **frames: pd.DataFrame) -> pd.DataFrame:
         """Run a query; ``frames`` are further tables by name. ``coded``: text comes as categories."""
+
+    def batches(self, query: str) -> Iterator[pa.RecordBatch]:
+        """Rows of a query as they come, some at a time."""
+
+    def remember(self, compute: "Callable[[Source], T]") -> T:
+        """``compute(self)``, for records at hand no more than once."""
 
     def at_hand(self, columns: Sequence[str] = ()) -> AbstractContextManager["Source"]:
         """The same records, laid out for many queries; only ``columns``, if some are given."""
@@ -53,6 +62,22 @@ def image_rows(records: Records, sql: str, **frames: pd.DataFrame) -> pd.DataFra
     A name then takes one or two bytes a row instead of some thirty.
     """
     return _answer(records, sql, coded=True, **frames)
+
+
+def batches(records: Records, sql: str) -> Iterator[pa.RecordBatch]:
+    """Rows of ``sql`` some at a time, for what is summed up while it is read; their order is any."""
+    if isinstance(records, pd.DataFrame | pa.Table):
+        with database() as connection:
+            connection.register("rows", records)
+            create_views(connection, connection.table("rows"))
+            yield from duck.batches(connection, sql)
+    else:
+        yield from records.batches(sql)
+
+
+def remembered(records: Records, compute: Callable[[Records], T]) -> T:
+    """``compute(records)``, which tables share: once for records ``at_hand``, each time for any others."""
+    return compute(records) if isinstance(records, pd.DataFrame | pa.Table) else records.remember(compute)
 
 
 def at_hand(records: Records, columns: Sequence[str] = ()) -> AbstractContextManager[Records]:

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from synthetic_study import synthetic_records
 
-from robust_atp import answers as module
+from robust_atp import database as module
 from robust_atp.query import ANSWERS, ARM, CONDITION, POPULATION, Records, image_rows, listed, query
 from robust_atp.report.tables.accuracy import losses
 from robust_atp.report.tables.excess import differences
@@ -45,7 +45,7 @@ def sorted_rows(rows: pd.DataFrame) -> pd.DataFrame:
     return plain[[*_KEYS, "num", "den"]].sort_values(_KEYS, ignore_index=True)
 
 
-@pytest.mark.parametrize("at_once", [4_000_000, 1_000])
+@pytest.mark.parametrize("at_once", [1 << 17, 1_000])
 def test_differences_in_differences_are_those_of_the_join(
     gappy: pd.DataFrame, at_once: int, monkeypatch: pytest.MonkeyPatch
 ):
@@ -60,7 +60,7 @@ def test_losses_of_some_records_are_those_of_their_questions(gappy: pd.DataFrame
     wide = clean.pivot_table(
         index=["backbone", "image_id", "question_id"], columns="pruner", values="score", aggfunc="mean"
     )
-    rows = losses(gappy, "intervention = 'clean'")
+    rows = losses(gappy).query("intervention == 'clean'")
     for pruner in ("atp", "random"):
         mine = rows[rows["pruner"] == pruner]
         expected = (wide["none"] - wide[pruner]).dropna()
@@ -81,3 +81,11 @@ def test_coded_rows_are_the_plain_ones(gappy: pd.DataFrame):
     assert list(coded.dtypes[:2]) == ["category", "category"]
     assert coded["said"].cat.categories.is_monotonic_increasing
     pd.testing.assert_frame_equal(coded.astype({"image_id": "str", "said": "str"}), plain)
+
+
+def test_coded_rows_with_more_names_than_a_small_number_can_count():
+    names = [f"{i:05d}" for i in range(40_000)]
+    # The first batch has few names, but late ones in the alphabet.
+    rows = pa.table({"image_id": [names[-1]] * 200_000 + names[::-1]})
+    coded = image_rows(rows, "SELECT image_id FROM records")
+    assert sorted(coded["image_id"].astype(str)) == sorted(rows["image_id"].to_pylist())

@@ -5,9 +5,10 @@
 
 Writes a study (see ``large_study``), then measures each side in a process of its own on the same files. *Headline
 tables* are accuracy per cell and per arm, and the excess drop per cell and per arm, all with intervals over images.
-The plain side computes the same as one would without a toolkit: needed columns into pandas, one pivot, sums per image,
-``scipy.stats.bootstrap`` cell by cell with as many draws. *All tables* are everything that a report holds; *report*
-is ``robust-atp report`` and *verify* ``robust-atp verify`` on it.
+The plain side computes the same as one would without a toolkit: needed columns into pandas, two merges for the
+differences, for each table ``groupby`` of cell and image, and ``scipy.stats.bootstrap`` cell by cell with as many
+draws. *All tables* are everything that a report holds; *report* is ``robust-atp report`` and *verify*
+``robust-atp verify`` on it.
 """
 
 import argparse
@@ -41,7 +42,6 @@ Tables = Mapping[str, pd.DataFrame]
 
 _CELL = [*ARM, *CONDITION]
 _SCORES = [*POPULATION, *_CELL, "image_id", "question_id", "score"]
-_COSTS = ["tokens_mean", "prefill_flops"]
 
 
 def main() -> None:
@@ -65,7 +65,7 @@ def main() -> None:
 
 def headline(folder: Path) -> Tables:
     """The headline tables as a report makes them."""
-    with at_hand(open_results(folder), [*_SCORES, *_COSTS]) as records:
+    with at_hand(open_results(folder)) as records:
         return {
             "accuracy": accuracy(records),
             "overview": overview(records),
@@ -77,41 +77,40 @@ def headline(folder: Path) -> Tables:
 def plain(folder: Path) -> Tables:
     """The same tables in pandas and SciPy."""
     rows = pd.read_parquet(folder / "units", columns=_SCORES)
-    wide = rows.pivot_table(index=["image_id", "question_id"], columns=_CELL, values="score")
-    image = wide.index.get_level_values("image_id")
-    severity = wide.columns.get_level_values("severity")
-    control = wide.columns.get_level_values("intervention").isin(["blank", "shuffled"])
-    condition = np.where(severity > 0, "corrupted", "clean")[~control]
-    seen = wide.loc[:, ~control].T.set_index(pd.Index(condition, name="condition"), append=True).T
-    excess = _excess(wide)
+    seen = rows[(rows["severity"] > 0) | (rows["intervention"] == "clean")]
+    condition = np.where(seen["severity"] > 0, "corrupted", "clean")
+    excess = _excess(rows)
     return {
-        "accuracy": _bootstrapped(wide, image, _CELL),
-        "overview": _bootstrapped(seen, image, [*ARM, "condition"]),
-        "excess_drop": _bootstrapped(excess, image, _CELL),
-        "mean_excess_drop": _bootstrapped(excess, image, list(ARM)),
+        "accuracy": _bootstrapped(rows, _CELL),
+        "overview": _bootstrapped(seen.assign(condition=condition), [*ARM, "condition"]),
+        "excess_drop": _bootstrapped(excess, _CELL),
+        "mean_excess_drop": _bootstrapped(excess, list(ARM)),
     }
 
 
-def _excess(wide: pd.DataFrame) -> pd.DataFrame:
-    """(Clean - corrupted) of each arm minus the same of the unpruned model, question by question."""
-    drops = {cell: wide[(*cell[:3], "clean", 0)] - wide[cell] for cell in wide.columns if int(cell[-1]) > 0}
-    whole = {cell[3:]: drop for cell, drop in drops.items() if cell[0] == "none"}
-    excess = {cell: drop - whole[cell[3:]] for cell, drop in drops.items() if cell[0] != "none"}
-    return pd.DataFrame(excess).rename_axis(columns=_CELL)
+def _excess(rows: pd.DataFrame) -> pd.DataFrame:
+    """(Clean - corrupted) of each arm minus the same of the unpruned model, question by question, as ``score``."""
+    question = ["image_id", "question_id"]
+    clean = rows.loc[rows["intervention"] == "clean", [*ARM, *question, "score"]]
+    drops = rows.loc[rows["severity"] > 0, [*_CELL, *question, "score"]].merge(
+        clean, on=[*ARM, *question], suffixes=("", "_clean")
+    )
+    drops["drop"] = drops["score_clean"] - drops["score"]
+    whole = drops.loc[drops["pruner"] == "none", [*CONDITION, *question, "drop"]]
+    pairs = drops[drops["pruner"] != "none"].merge(whole, on=[*CONDITION, *question], suffixes=("", "_whole"))
+    return pairs.assign(score=pairs["drop"] - pairs["drop_whole"])
 
 
-def _bootstrapped(wide: pd.DataFrame, image: pd.Index, keys: list[str]) -> pd.DataFrame:
+def _bootstrapped(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Mean score per value of ``keys`` with SciPy's percentile bootstrap over images."""
-    by_image = wide.groupby(image)
-    num = by_image.sum().T.groupby(level=keys).sum().T  # [images, cells]
-    den = by_image.count().T.groupby(level=keys).sum().T
-    rows = []
-    for key in num.columns:
-        data = (num[key].to_numpy(), den[key].to_numpy())
+    sums = rows.groupby([*keys, "image_id"])["score"].agg(["sum", "count"]).reset_index()
+    found = []
+    for key, cell in sums.groupby(keys):
+        data = (cell["sum"].to_numpy(), cell["count"].to_numpy())
         drawn = bootstrap(data, _ratio, paired=True, n_resamples=DRAWS, method="percentile", rng=0)
         interval = drawn.confidence_interval
-        rows.append((*key, float(_ratio(*data)), drawn.standard_error, interval.low, interval.high))
-    return pd.DataFrame(rows, columns=[*keys, "value", "se", "lo", "hi"])
+        found.append((*key, float(_ratio(*data)), drawn.standard_error, interval.low, interval.high))
+    return pd.DataFrame(found, columns=[*keys, "value", "se", "lo", "hi"])
 
 
 def _ratio(num: np.ndarray, den: np.ndarray, axis: int = -1) -> np.ndarray:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ParamSpec, Protocol, TypeVar
 
+import pyarrow as pa
 from tqdm.auto import tqdm
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ def steps(bar: bool | None = None) -> Iterator[Step]:
             if not bar and time.monotonic() - started > _QUIET_SECONDS:
                 log.info("%4.0f s: %s", time.monotonic() - started, name)
             result = compute(*args, **kwargs)
+            pa.default_memory_pool().release_unused()
             shown.update()
             return result
 

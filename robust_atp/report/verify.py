@@ -46,7 +46,10 @@ def _changed_files(report: Path, manifest: dict[str, Any]) -> Iterator[str]:
 
 def _changed_bytes(results: "Results", manifest: dict[str, Any]) -> Iterator[str]:
     # Wall times and footers are no part of the records' digest, but somebody may have touched them all the same.
-    if manifest["records"]["files"] != content_hash(results.folder, results.files()):
+    recorded = manifest["records"].get("files")
+    if recorded is None:
+        yield "manifest.json: a report of an older version, without records.files: make it again to verify the bytes"
+    elif recorded != content_hash(results.folder, results.files()):
         yield "units: the bytes of the record files have changed since the report was made"
 
 

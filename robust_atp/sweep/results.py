@@ -1,21 +1,28 @@
 """What a sweep has recorded so far: for notebooks, the report and ``robust-atp status``."""
 
 import html
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 
-from robust_atp.database import database, fetch
+from robust_atp.database import batches, database, fetch
 from robust_atp.errors import UserError
 from robust_atp.query import create_views, listed
 from robust_atp.sweep.declared import Declared
 from robust_atp.sweep.store import Store
 from robust_atp.sweep.study import Study
+
+T = TypeVar("T")
+
+_FILES_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class Results:
         self.folder = self._store.folder
         self.study: Study = self._store.study()
         self._units = self._store.units()
-        self._copy: duckdb.DuckDBPyConnection | None = None
+        self._copy: _Copy | None = None
 
     def status(self) -> Status:
         """Count units on disk; right while the sweep runs, too."""
@@ -87,31 +94,50 @@ class Results:
         ``UserError`` if nothing is recorded yet or the SQL is wrong.
         """
         if self._copy is not None:
-            return _answer(self._copy, query, coded, frames)
+            return _answer(self._copy.connection, query, coded, frames)
         files = self._recorded()
         with database() as connection:
             create_views(connection, connection.read_parquet(files))
             return _answer(connection, query, coded, frames)
+
+    def batches(self, query: str) -> Iterator[pa.RecordBatch]:
+        """Rows of SQL as ``table`` understands it, some at a time; files that are read once need no copy.
+
+        Without a copy the query sees some files at a time: it selects rows, and sums up nothing.
+        """
+        if self._copy is not None and self._copy.made:
+            yield from batches(self._copy.connection, query)
+            return
+        for files in _some_at_a_time(self._copy.files if self._copy is not None else self._recorded()):
+            with database() as connection:
+                connection.execute("SET preserve_insertion_order = false")
+                create_views(connection, connection.read_parquet(files))
+                try:
+                    yield from batches(connection, query)
+                except duckdb.Error as error:
+                    raise UserError(f"the records cannot be read: {error}") from error
+
+    def remember(self, compute: "Callable[[Results], T]") -> T:
+        """``compute(self)``; of results at hand, which stay as they are, once."""
+        if self._copy is None:
+            return compute(self)
+        if compute not in self._copy.computed:
+            self._copy.computed[compute] = compute(self)
+        return self._copy.computed[compute]
 
     @contextmanager
     def at_hand(self, columns: Sequence[str] = ()) -> Iterator["Results"]:
         """The same results for many queries: the records, or ``columns`` of them, copied into one temporary file.
 
         Ten million rows take some 700 MB there (in ``TMPDIR``) instead of being searched for in thousands of files.
+        The copy is made by the first query that needs it.
         """
         if self._copy is not None:
             yield self
             return
-        files = self._recorded()
-        with database(stored=True) as connection:
-            connection.execute("SET preserve_insertion_order = false")
-            rows = connection.read_parquet(files)
-            # Without it the answers to experiments could not be told from the arms' own.
-            told_apart = [*columns, "variant"] if columns and "variant" in rows.columns else columns
-            _create(rows.project(listed(told_apart) or "*"))
-            create_views(connection, connection.table("rows"))
+        with ExitStack() as opened:
             near = copy(self)
-            near._copy = connection
+            near._copy = _Copy(self._recorded(), columns, opened)
             yield near
 
     def _recorded(self) -> list[str]:
@@ -121,11 +147,37 @@ class Results:
         return files
 
 
-def _create(rows: duckdb.DuckDBPyRelation) -> None:
-    try:
-        rows.create("rows")
-    except duckdb.Error as error:
-        raise UserError(f"the records cannot be read: {error}") from error
+class _Copy:
+    """The records of ``files`` in one temporary database, and what was computed of them."""
+
+    def __init__(self, files: list[str], columns: Sequence[str], opened: ExitStack) -> None:
+        self.files = files
+        self.made = False
+        self.computed: dict[Callable, Any] = {}
+        self._columns, self._opened = columns, opened
+
+    @cached_property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        connection = self._opened.enter_context(database(stored=True))
+        connection.execute("SET preserve_insertion_order = false")
+        recorded = connection.read_parquet(self.files[:1]).columns
+        # Without it the answers to experiments could not be told from the arms' own.
+        variant = ["variant"] if self._columns and "variant" in recorded else []
+        columns = listed([*self._columns, *variant]) or "*"
+        try:
+            for files in _some_at_a_time(self.files):
+                rows = connection.read_parquet(files).project(columns)
+                rows.insert_into("rows") if self.made else rows.create("rows")
+                self.made = True
+        except duckdb.Error as error:
+            raise UserError(f"the records cannot be read: {error}") from error
+        create_views(connection, connection.table("rows"))
+        return connection
+
+
+def _some_at_a_time(files: list[str]) -> Iterator[list[str]]:
+    """DuckDB holds the footers of all files that it reads in one go: 60 kB each."""
+    yield from (files[start : start + _FILES_AT_ONCE] for start in range(0, len(files), _FILES_AT_ONCE))
 
 
 def _answer(

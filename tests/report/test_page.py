@@ -151,6 +151,17 @@ def test_verify_finds_one_changed_byte_of_the_records(
     assert "units: the bytes" in differences(open_results(folder), report)[0]
 
 
+def test_verify_says_that_an_older_report_has_no_hash_of_the_record_files(
+    small_study: Results, report: Path, tmp_path: Path
+):
+    report = shutil.copytree(report, tmp_path / "report")
+    manifest = json.loads((report / "manifest.json").read_text())
+    del manifest["records"]["files"]
+    (report / "manifest.json").write_text(json.dumps(manifest))
+    (found,) = differences(small_study, report)
+    assert "records.files" in found
+
+
 def test_verify_finds_an_answer_that_was_changed_by_a_tool(
     small_study: Results, report: Path, tmp_path: Path
 ):

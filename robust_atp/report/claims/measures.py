@@ -13,9 +13,9 @@ import pandas as pd
 
 from robust_atp.image_sums import ImageSums, per_dataset
 from robust_atp.query import ANSWERS, ARM, POPULATION, Records, image_rows, listed, query
-from robust_atp.report.tables.accuracy import losses
 from robust_atp.report.tables.cost import cost
 from robust_atp.report.tables.excess import differences
+from robust_atp.score_sums import long_rows, score_sums
 from robust_atp.stats import Replicates, minimum_detectable_effect
 
 COLUMNS = (*POPULATION, *ARM, "value", "lo", "hi", "detectable", "n", "images")
@@ -26,7 +26,7 @@ _SUBJECT = (*POPULATION, *ARM)
 
 def points_lost(records: Records) -> pd.DataFrame:
     """A_unpruned - A_arm on clean images, paired by question, clustered by image."""
-    return _clustered(losses(records, "intervention = 'clean'"))
+    return _clustered(long_rows(score_sums(records).losses, _clean))
 
 
 def mean_excess(records: Records) -> pd.DataFrame:
@@ -36,14 +36,7 @@ def mean_excess(records: Records) -> pd.DataFrame:
 
 def accuracy_retained(records: Records) -> pd.DataFrame:
     """A_arm / A_unpruned on clean images, both from the same draws of images."""
-    sums = image_rows(
-        records,
-        f"""
-        SELECT {listed(_SUBJECT)}, image_id, sum(score) AS num, count(*) AS den
-        FROM records WHERE intervention = 'clean' GROUP BY ALL
-        """,
-    )
-    return per_dataset(sums, _SUBJECT, _retained)
+    return per_dataset(long_rows(score_sums(records).answers, _clean), _SUBJECT, _retained)
 
 
 def shortcut_gap_added(records: Records) -> pd.DataFrame:
@@ -130,6 +123,10 @@ MEASURES: Mapping[str, Callable[[Records], pd.DataFrame]] = {
     "seconds to prune": seconds_to_prune,
     "points gained by adapting": gained_by_adapting,
 }
+
+
+def _clean(cells: pd.DataFrame) -> pd.Series:
+    return cells["intervention"] == "clean"
 
 
 def _clustered(sums: pd.DataFrame) -> pd.DataFrame:

@@ -1,12 +1,16 @@
 """Accuracy and loss against the unpruned model, cell by cell."""
 
+import numpy as np
 import pandas as pd
 
-from robust_atp.answers import Answers, answers, stacked
 from robust_atp.image_sums import ImageSums, per_dataset
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed, query
+from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed
+from robust_atp.score_sums import images_drawn, long_rows, score_sums, seen
 
 CELL = (*POPULATION, *ARM, *CONDITION)
+
+# Kinds of question are asked about in this many turns, since a row per image, cell and kind is nearly one per answer.
+_PARTS = 4
 
 
 def accuracy(records: Records, by: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -14,12 +18,28 @@ def accuracy(records: Records, by: tuple[str, ...] = ()) -> pd.DataFrame:
 
     ``by`` adds columns of the records to the key, e.g. ``("question_type",)``.
     """
-    keys = (*CELL, *by)
-    sums = image_rows(
-        records,
-        f"SELECT {listed(keys)}, image_id, sum(score) AS num, count(*) AS den FROM records GROUP BY ALL",
+    if not by:
+        return per_dataset(long_rows(score_sums(records).answers), CELL, ImageSums.table)
+    keys, images = (*CELL, *by), images_drawn(score_sums(records).answers)
+    tables = [
+        per_dataset(
+            image_rows(
+                records,
+                f"""
+                SELECT {listed(keys)}, image_id, sum(score) AS num, count(*) AS den FROM records
+                WHERE hash({listed(by)}) % {_PARTS} = {part} GROUP BY ALL
+                """,
+            ),
+            keys,
+            ImageSums.table,
+            apart=by,
+            images=images,
+        )
+        for part in range(_PARTS)
+    ]
+    return pd.concat([table for table in tables if len(table)] or tables[:1]).sort_values(
+        list(keys), ignore_index=True
     )
-    return per_dataset(sums, keys, ImageSums.table, apart=by)
 
 
 def loss(records: Records) -> pd.DataFrame:
@@ -27,35 +47,13 @@ def loss(records: Records) -> pd.DataFrame:
     return per_dataset(losses(records), CELL, ImageSums.table)
 
 
-def losses(records: Records, where: str = "TRUE") -> pd.DataFrame:
-    """Sums per image of the question-level losses, each in [-1, 1], of the records that meet ``where``."""
-    return stacked([_losses(found) for found in answers(records, where)])
-
-
-def _losses(found: Answers) -> pd.DataFrame:
-    cells = found.cells.reset_index(names="arm")
-    whole = cells.loc[cells["pruner"] == "none", [*CONDITION, "arm"]].rename(columns={"arm": "whole"})
-    pairs = cells[cells["pruner"] != "none"].merge(whole, on=list(CONDITION))
-    lost = found.score[:, pairs["whole"]] - found.score[:, pairs["arm"]]  # [Q, pairs]
-    return found.sums(pairs[[*ARM, *CONDITION]], lost)
+def losses(records: Records) -> pd.DataFrame:
+    """Sums per image of the question-level losses, each in [-1, 1]."""
+    return long_rows(score_sums(records).losses)
 
 
 def overview(records: Records) -> pd.DataFrame:
     """Accuracy per arm, ``condition`` clean and corrupted (mean over all corruptions), with what the arm costs."""
-    keys = (*POPULATION, *ARM, "condition")
-    sums = image_rows(
-        records,
-        f"""
-        SELECT {listed((*POPULATION, *ARM))}, if(severity > 0, 'corrupted', 'clean') AS condition, image_id,
-               sum(score) AS num, count(*) AS den
-        FROM records WHERE severity > 0 OR intervention = 'clean' GROUP BY ALL
-        """,
-    )
-    budget = query(
-        records,
-        f"""
-        SELECT {listed((*POPULATION, *ARM))}, avg(tokens_mean) AS tokens_mean, avg(prefill_flops) AS prefill_flops
-        FROM records GROUP BY ALL
-        """,
-    )
-    return per_dataset(sums, keys, ImageSums.table).merge(budget, on=[*POPULATION, *ARM])
+    found = score_sums(records)
+    sums = long_rows(found.answers, seen)
+    condition = pd.Categorical(np.where(sums["severity"] > 0, "corrupted", "clean"))

@@ -5,9 +5,9 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from robust_atp.answers import Answers, answers, stacked
 from robust_atp.image_sums import LEVEL, ImageSums, per_dataset
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed
+from robust_atp.query import ARM, CONDITION, POPULATION, Records
+from robust_atp.score_sums import long_rows, score_sums, seen
 from robust_atp.stats import holm, maxt, simultaneous_quantile
 
 
@@ -41,32 +41,12 @@ def retention_gap(records: Records) -> pd.DataFrame:
     verdict that this gap contradicts depends on the scale.
     """
     keys = (*POPULATION, *ARM, *CONDITION)
-    sums = image_rows(
-        records,
-        f"""
-        SELECT {listed(keys)}, image_id, sum(score) AS num, count(*) AS den FROM records
-        WHERE severity > 0 OR intervention = 'clean' GROUP BY ALL
-        """,
-    )
-    return per_dataset(sums, keys, _retention)
+    return per_dataset(long_rows(score_sums(records).answers, seen), keys, _retention)
 
 
 def differences(records: Records) -> pd.DataFrame:
     """Sums per image of the question-level difference in differences, each in [-2, 2]."""
-    return stacked([_differences(found) for found in answers(records)])
-
-
-def _differences(found: Answers) -> pd.DataFrame:
-    cells = found.cells.reset_index(names="bad")
-    clean = cells.loc[cells["intervention"] == "clean", [*ARM, "bad"]]
-    drops = cells[cells["severity"] > 0].merge(clean.rename(columns={"bad": "clean"}), on=list(ARM))
-    whole = drops.loc[drops["pruner"] == "none", [*CONDITION, "bad", "clean"]]
-    pairs = drops[drops["pruner"] != "none"].merge(whole, on=list(CONDITION), suffixes=("", "_whole"))
-
-    def lost(clean: str, bad: str) -> np.ndarray:
-        return found.score[:, pairs[clean]] - found.score[:, pairs[bad]]  # [Q, pairs]
-
-    return found.sums(pairs[[*ARM, *CONDITION]], lost("clean", "bad") - lost("clean_whole", "bad_whole"))
+    return long_rows(score_sums(records).differences)
 
 
 def _retention(sums: ImageSums) -> pd.DataFrame:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from robust_atp.image_sums import LEVEL, ImageSums, per_dataset
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed, query
+from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed
 from robust_atp.stability import content_stability, jaccard_chance
 
 _SUBJECT = (*POPULATION, *ARM)
@@ -62,20 +62,23 @@ def kept_token_stability(records: Records) -> pd.DataFrame:
     Source: the cross-image baseline is the null for pruners with positional preferences; a uniformly random
     set, as in Jaccard's chance level, is not.
     """
-    sums = image_rows(
+    found = image_rows(
         records,
         f"""
         WITH {_PAIRS}
-        SELECT {listed(_CELL)}, same, image_id,
+        SELECT {listed(_CELL)}, same, image_id, a, b, n,
                sum((r - a * b / n) / nullif((a + b) / 2 - a * b / n, 0)) AS num,
-               count(nullif((a + b) / 2 - a * b / n, 0)) AS den
-        FROM pairs GROUP BY ALL HAVING den > 0
+               count(nullif((a + b) / 2 - a * b / n, 0)) AS den,
+               count(*) AS pairs, sum(r / nullif(a + b - r, 0)) AS jaccard, grouping(image_id) = 1 AS by_size
+        FROM pairs GROUP BY GROUPING SETS (({listed(_CELL)}, same, image_id), ({listed(_CELL)}, same, a, b, n))
+        HAVING by_size AND same AND a + b > 0 OR NOT by_size AND den > 0
         """,
     )
+    sums = found.loc[~found["by_size"], [*_CELL, "same", "image_id", "num", "den"]]
     if sums.empty:
         return pd.DataFrame(columns=list(COLUMNS))
     table = per_dataset(sums, (*_CELL, "same"), _content_stability)
-    return table.merge(_jaccard(records), on=list(_CELL), how="left")[list(COLUMNS)]
+    return table.merge(_jaccard(found[found["by_size"]]), on=list(_CELL), how="left")[list(COLUMNS)]
 
 
 def _content_stability(sums: ImageSums) -> pd.DataFrame:
@@ -97,17 +100,15 @@ def _content_stability(sums: ImageSums) -> pd.DataFrame:
     return table.assign(note=np.where(fixed, "image-independent", ""))
 
 
-def _jaccard(records: Records) -> pd.DataFrame:
-    """Mean Jaccard index per cell and what it would be for random sets of the same sizes."""
-    sizes = query(
-        records,
-        f"""
-        WITH {_PAIRS}
-        SELECT {listed(_CELL)}, a, b, n, count(*) AS pairs, sum(r / (a + b - r)) AS jaccard
-        FROM pairs WHERE same AND a + b > 0 GROUP BY ALL ORDER BY ALL
-        """,
-    )
-    chance = [jaccard_chance(a, b, n) for a, b, n in zip(sizes.a, sizes.b, sizes.n, strict=True)]
-    totals = sizes.assign(jaccard_chance=np.array(chance) * sizes.pairs).groupby(list(_CELL))
+def _jaccard(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Mean Jaccard index per cell and what it would be for random sets of the same sizes.
+
+    ``pairs`` has a row per cell and sizes a, b of N tokens: how many pairs have them, and the sum of their indices.
+    """
+    sizes = pairs.sort_values([*_CELL, "a", "b", "n"])
+    chance = [
+        jaccard_chance(int(a), int(b), int(n)) for a, b, n in zip(sizes.a, sizes.b, sizes.n, strict=True)
+    ]
+    totals = sizes.assign(jaccard_chance=np.array(chance) * sizes.pairs).groupby(list(_CELL), observed=True)
     mean = totals[["jaccard", "jaccard_chance"]].sum().div(totals["pairs"].sum(), axis=0)
     return mean.reset_index()

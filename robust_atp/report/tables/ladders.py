@@ -6,20 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from robust_atp.query import ANSWERS, ARM, CONDITION, POPULATION, Records, listed, query
+from robust_atp.query import ARM, CONDITION, POPULATION, Records
+from robust_atp.score_sums import long_rows, score_sums, seen
 
 CELL = (*POPULATION, *ARM, *CONDITION)
 
 
 def ladder_sums(records: Records) -> pd.DataFrame:
     """Sums of scores and counts of questions per image and cell, clean and corrupted cells only."""
-    return query(
-        records,
-        f"""
-        SELECT {listed(CELL)}, image_id, sum(score) AS num, count(*) AS den
-        FROM ({ANSWERS}) WHERE severity > 0 OR intervention = 'clean' GROUP BY ALL
-        """,
-    )
+    return long_rows(score_sums(records).questions, seen)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from scipy.stats import t
 
 from robust_atp.declaration import Declaration
 from robust_atp.image_sums import ImageSums, per_dataset
-from robust_atp.query import ANSWERS, ARM, CONDITION, POPULATION, Records, listed, query
+from robust_atp.query import ARM, CONDITION, POPULATION, Records
+from robust_atp.score_sums import long_rows, score_sums, seen
 from robust_atp.stats import holm, minimum_detectable_effect, obuchowski
 
 SHOWN, REFUTED, OPEN = "non-inferior", "inferior", "inconclusive"
@@ -61,17 +62,7 @@ def noninferiority_table(records: Records, declaration: Declaration | None = Non
 
 def _sums_by_cell(records: Records) -> pd.DataFrame:
     """Sums per image and cell of both arms' scores, on the questions that both answered."""
-    return query(
-        records,
-        f"""
-        WITH answers AS ({ANSWERS})
-        SELECT {listed((*_SUBJECT, *CONDITION), "arm")}, image_id, sum(whole.score) AS whole, sum(arm.score) AS arm,
-               count(*) FILTER (abs(whole.score - arm.score) > 1e-9) AS discordant, count(*) AS den
-        FROM answers arm JOIN answers whole USING ({listed((*POPULATION, *CONDITION))}, image_id, question_id)
-        WHERE arm.pruner <> 'none' AND whole.pruner = 'none' AND (severity > 0 OR intervention = 'clean')
-        GROUP BY ALL
-        """,
-    )
+    return long_rows(score_sums(records).pairs, seen)
 
 
 def _averaged(corrupted: pd.DataFrame) -> pd.DataFrame:
