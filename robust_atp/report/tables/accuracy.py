@@ -57,3 +57,6 @@ def overview(records: Records) -> pd.DataFrame:
     found = score_sums(records)
     sums = long_rows(found.answers, seen)
     condition = pd.Categorical(np.where(sums["severity"] > 0, "corrupted", "clean"))
+    keys = (*POPULATION, *ARM, "condition")
+    table = per_dataset(sums.assign(condition=condition), keys, ImageSums.table)
+    return table.merge(found.costs, on=[*POPULATION, *ARM])
