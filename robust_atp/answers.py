@@ -105,7 +105,9 @@ class _Coding:
             return
         cell, image, question, score = (np.concatenate(part) for part in zip(*self._rows, strict=True))
         self._rows.clear()
-        cells = pd.DataFrame(list(self._cells), columns=list(_CELL))
+        cells = pd.DataFrame(list(self._cells), columns=list(_CELL)).astype(
+            {"severity": "int8"}
+        )  # as recorded
         costs = pd.concat(self._costs).groupby(level=0).sum()
         images, image = _sorted(self._images, image)
         questions, question = _sorted(self._questions, question)

@@ -76,7 +76,7 @@ def long_rows(
     """Rows per image and cell of all populations, text as categories."""
     if not parts:
         columns = dict.fromkeys(_COLUMNS, "str") | dict.fromkeys(_SUMS, "float")
-        columns |= {"keep": "float", "severity": "int"}
+        columns |= {"keep": "float", "severity": "int8"}
         return pd.DataFrame(columns=list(columns)).astype(columns)
     rows = pd.concat([part.rows(wanted) for part in parts], ignore_index=True)
     return rows.astype({name: "category" for name in rows if pd.api.types.is_string_dtype(rows[name])})
