@@ -26,8 +26,8 @@ class Source(Protocol):
     def remember(self, compute: "Callable[[Source], T]") -> T:
         """``compute(self)``, for records at hand no more than once."""
 
-    def at_hand(self, columns: Sequence[str] = ()) -> AbstractContextManager["Source"]:
-        """The same records, laid out for many queries; only ``columns``, if some are given."""
+    def at_hand(self) -> AbstractContextManager["Source"]:
+        """The same records, laid out for many queries."""
 
 
 Records: TypeAlias = pd.DataFrame | pa.Table | Source
@@ -80,11 +80,11 @@ def remembered(records: Records, compute: Callable[[Records], T]) -> T:
     return compute(records) if isinstance(records, pd.DataFrame | pa.Table) else records.remember(compute)
 
 
-def at_hand(records: Records, columns: Sequence[str] = ()) -> AbstractContextManager[Records]:
-    """Lay records out for many queries; only ``columns``, if some are given. Those in memory are at hand already."""
+def at_hand(records: Records) -> AbstractContextManager[Records]:
+    """Lay records out for many queries. Those in memory are at hand already."""
     if isinstance(records, pd.DataFrame | pa.Table):
         return nullcontext(records)
-    return records.at_hand(columns)
+    return records.at_hand()
 
 
 def create_views(connection: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRelation) -> None:

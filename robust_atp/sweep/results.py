@@ -1,7 +1,7 @@
 """What a sweep has recorded so far: for notebooks, the report and ``robust-atp status``."""
 
 import html
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from robust_atp.database import batches, database, fetch
 from robust_atp.errors import UserError
-from robust_atp.query import create_views, listed
+from robust_atp.query import create_views
 from robust_atp.sweep.declared import Declared
 from robust_atp.sweep.store import Store
 from robust_atp.sweep.study import Study
@@ -126,8 +126,8 @@ class Results:
         return self._copy.computed[compute]
 
     @contextmanager
-    def at_hand(self, columns: Sequence[str] = ()) -> Iterator["Results"]:
-        """The same results for many queries: the records, or ``columns`` of them, copied into one temporary file.
+    def at_hand(self) -> Iterator["Results"]:
+        """The same results for many queries: the records copied into one temporary file.
 
         Ten million rows take some 700 MB there (in ``TMPDIR``) instead of being searched for in thousands of files.
         The copy is made by the first query that needs it.
@@ -137,7 +137,7 @@ class Results:
             return
         with ExitStack() as opened:
             near = copy(self)
-            near._copy = _Copy(self._recorded(), columns, opened)
+            near._copy = _Copy(self._recorded(), opened)
             yield near
 
     def _recorded(self) -> list[str]:
@@ -150,23 +150,19 @@ class Results:
 class _Copy:
     """The records of ``files`` in one temporary database, and what was computed of them."""
 
-    def __init__(self, files: list[str], columns: Sequence[str], opened: ExitStack) -> None:
+    def __init__(self, files: list[str], opened: ExitStack) -> None:
         self.files = files
         self.made = False
         self.computed: dict[Callable, Any] = {}
-        self._columns, self._opened = columns, opened
+        self._opened = opened
 
     @cached_property
     def connection(self) -> duckdb.DuckDBPyConnection:
         connection = self._opened.enter_context(database(stored=True))
         connection.execute("SET preserve_insertion_order = false")
-        recorded = connection.read_parquet(self.files[:1]).columns
-        # Without it the answers to experiments could not be told from the arms' own.
-        variant = ["variant"] if self._columns and "variant" in recorded else []
-        columns = listed([*self._columns, *variant]) or "*"
         try:
             for files in _some_at_a_time(self.files):
-                rows = connection.read_parquet(files).project(columns)
+                rows = connection.read_parquet(files)
                 rows.insert_into("rows") if self.made else rows.create("rows")
                 self.made = True
         except duckdb.Error as error:
