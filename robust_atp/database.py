@@ -1,9 +1,13 @@
 """DuckDB as the analysis uses it: little memory, however many rows."""
 
+import os
 import tempfile
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 import numpy as np
@@ -16,9 +20,12 @@ _MEMORY = "400MB"
 _THREADS = 8
 _ROWS_AT_ONCE = 1 << 17
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 
 @contextmanager
-def database(*, stored: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+def database(*, stored: bool = False, threads: int = _THREADS) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open an empty database, deleted afterwards; ``stored``: its tables are in a temporary file."""
     with tempfile.TemporaryDirectory(prefix="robust-atp-") as folder:
         file = str(Path(folder) / "records.duckdb") if stored else ":memory:"
@@ -27,8 +34,8 @@ def database(*, stored: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
             "temp_directory": folder,
         }
         with duckdb.connect(file, config=config) as connection:
-            threads = min(_THREADS, connection.sql("SELECT current_setting('threads')").fetchall()[0][0])
-            connection.execute(f"SET threads = {threads}")
+            available = connection.sql("SELECT current_setting('threads')").fetchall()[0][0]
+            connection.execute(f"SET threads = {min(threads, available)}")
             yield connection
 
 
@@ -36,11 +43,30 @@ def fetch(
     connection: duckdb.DuckDBPyConnection, sql: str, *, coded: bool = False, **frames: pd.DataFrame
 ) -> pd.DataFrame:
     """Rows of ``sql``, which may name ``frames``; ``coded``: text as categories in alphabetical order."""
+    with _registered(connection, frames):
+        relation = connection.sql(sql)
+        return _coded(relation) if coded else relation.df()
+
+
+@contextmanager
+def gathered(
+    connection: duckdb.DuckDBPyConnection, sql: str, **frames: pd.DataFrame
+) -> Iterator[Callable[[str], pd.DataFrame]]:
+    """Keep the rows of ``sql`` in the table ``gathered``; yield a function that answers SQL over it, coded."""
+    with _registered(connection, frames):
+        connection.execute(f"CREATE TABLE gathered AS {sql}")
+        try:
+            yield lambda part: fetch(connection, part, coded=True)
+        finally:
+            connection.execute("DROP TABLE gathered")
+
+
+@contextmanager
+def _registered(connection: duckdb.DuckDBPyConnection, frames: Mapping[str, pd.DataFrame]) -> Iterator[None]:
     for name, frame in frames.items():
         connection.register(name, frame)
     try:
-        relation = connection.sql(sql)
-        return _coded(relation) if coded else relation.df()
+        yield
     finally:
         for name in frames:
             connection.unregister(name)
@@ -49,6 +75,19 @@ def fetch(
 def batches(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[pa.RecordBatch]:
     """Rows of ``sql``, some at a time."""
     yield from connection.sql(sql).to_arrow_reader(_ROWS_AT_ONCE)
+
+
+def read_ahead(parts: Iterable[T], read: Callable[[T], Iterable[R]]) -> Generator[R]:
+    """All that ``read`` finds in ``parts``, in their order, with as many threads as there are processors, up to 8."""
+    threads = min(_THREADS, os.cpu_count() or 1)
+    with ThreadPoolExecutor(threads) as pool:
+        running: deque[Future[Iterable[R]]] = deque()
+        for part in parts:
+            running.append(pool.submit(read, part))
+            if len(running) > threads:
+                yield from running.popleft().result()
+        while running:
+            yield from running.popleft().result()
 
 
 def _coded(relation: duckdb.DuckDBPyRelation) -> pd.DataFrame:
@@ -60,9 +99,9 @@ def _coded(relation: duckdb.DuckDBPyRelation) -> pd.DataFrame:
     for batch in reader:
         for column, values in zip(columns, batch.columns, strict=True):
             column.append(values)
-    return pd.DataFrame(
-        {name: column.whole() for name, column in zip(reader.schema.names, columns, strict=True)}
-    )
+    # Each column gives up its batches when it is made whole, or the table would be in memory twice.
+    names = reader.schema.names
+    return pd.DataFrame({name: columns.pop(0).whole() for name in names})
 
 
 class _Numbers:

@@ -35,7 +35,7 @@ class ImageSums:
         """
         cell, cells = numbered(rows[list(keys)])
         place, named = _factorised(rows["image_id"])
-        images = _sorted_text(named) if images is None else images
+        images = sorted_text(named) if images is None else images
         shape = (len(images), len(cells))
         entry = images.get_indexer(named.astype(str))[place] * len(cells) + cell
         # Threads add floats in any order; rounding takes the last bits out before they reach a table.
@@ -108,20 +108,28 @@ def per_dataset(
 def _images(block: pd.DataFrame, known: Mapping[tuple[str, str], pd.Index] | None) -> pd.Index:
     """Images to draw from in a block of one data set and split."""
     if known is None:
-        return _sorted_text(_factorised(block["image_id"])[1])
+        return sorted_text(_factorised(block["image_id"])[1])
     return known[(block["dataset"].iloc[0], block["split"].iloc[0])]
 
 
 def blocks(rows: pd.DataFrame, keys: Sequence[str]) -> Iterator[pd.DataFrame]:
     """Rows with the same values of ``keys``, in ascending order of these."""
-    number, blocks = numbered(rows[list(keys)])
-    if len(blocks) <= 1:
+    order = _ordered(rows[list(keys)])
+    if len(order) <= 1:
         yield rows  # and no copy of it
         return
-    order = np.argsort(number, kind="stable")
-    ends = np.bincount(number).cumsum()
-    for part in np.split(order, ends[:-1]):
+    for part in order:
         yield rows.iloc[part]
+
+
+def _ordered(rows: pd.DataFrame) -> list[np.ndarray]:
+    """Places of rows that are equal, the smallest first; numbered narrowly, since there may be ten million."""
+    number, blocks = numbered(rows)
+    if len(blocks) <= 1:
+        return [np.empty(0, int)] * len(blocks)
+    number = number.astype(np.min_scalar_type(len(blocks)))  # sorted by radix, too
+    ends = np.bincount(number).cumsum()
+    return np.split(np.argsort(number, kind="stable").astype(np.int32), ends[:-1])
 
 
 def numbered(rows: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
@@ -148,5 +156,6 @@ def _factorised(column: pd.Series, sort: bool = False) -> tuple[np.ndarray, pd.I
     return codes, values
 
 
-def _sorted_text(values: pd.Index) -> pd.Index:
-    return values.astype(str).sort_values()
+def sorted_text(values: pd.Index | pd.Series) -> pd.Index:
+    """Images in the order in which they are drawn."""
+    return pd.Index(values.astype(str)).sort_values()

@@ -1,7 +1,7 @@
 """SQL over records, whether they are a frame in memory or Parquet files too big for it."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol, TypeAlias, TypeVar
 
 import duckdb
@@ -22,6 +22,11 @@ class Source(Protocol):
 
     def batches(self, query: str) -> Iterator[pa.RecordBatch]:
         """Rows of a query as they come, some at a time."""
+
+    def gathered(
+        self, query: str, **frames: pd.DataFrame
+    ) -> AbstractContextManager[Callable[[str], pd.DataFrame]]:
+        """Rows of a query as the table ``gathered``: a function that answers SQL over it, with text as categories."""
 
     def remember(self, compute: "Callable[[Source], T]") -> T:
         """``compute(self)``, for records at hand no more than once."""
@@ -62,6 +67,23 @@ def image_rows(records: Records, sql: str, **frames: pd.DataFrame) -> pd.DataFra
     A name then takes one or two bytes a row instead of some thirty.
     """
     return _answer(records, sql, coded=True, **frames)
+
+
+@contextmanager
+def gathered(records: Records, sql: str, **frames: pd.DataFrame) -> Iterator[Callable[[str], pd.DataFrame]]:
+    """Rows of ``sql`` that stay in the database, and a function to look at some: ``image_rows`` over ``gathered``.
+
+    Ten million rows are read again for each look, which takes less time than having them all in memory.
+    """
+    if isinstance(records, pd.DataFrame | pa.Table):
+        with database() as connection:
+            connection.register("rows", records)
+            create_views(connection, connection.table("rows"))
+            with duck.gathered(connection, sql, **frames) as select:
+                yield select
+    else:
+        with records.gathered(sql, **frames) as select:
+            yield select
 
 
 def batches(records: Records, sql: str) -> Iterator[pa.RecordBatch]:
@@ -108,6 +130,16 @@ def has_column(records: Records, name: str) -> bool:
 def listed(columns: Sequence[str], table: str = "") -> str:
     """Write column names for SQL: ``listed(ARM, "p")`` is ``p.pruner, p.keep, p.position_policy``."""
     return ", ".join(f"{table}.{column}" if table else column for column in columns)
+
+
+def equal(wanted: Mapping[str, object]) -> str:
+    """SQL condition: every column has the value that is wanted."""
+    return " AND ".join(f"{name} = {_literal(value)}" for name, value in wanted.items())
+
+
+def _literal(value: object) -> str:
+    # Doubles as text: DuckDB takes 0.1 for a decimal.
+    return f"'{value!r}'::DOUBLE" if isinstance(value, float) else "'" + str(value).replace("'", "''") + "'"
 
 
 def _answer(records: Records, sql: str, *, coded: bool, **frames: pd.DataFrame) -> pd.DataFrame:

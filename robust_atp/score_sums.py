@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -49,24 +50,52 @@ class CellSums:
         )
 
 
-@dataclass(frozen=True)
 class ScoreSums:
     """Sums per image of scores and of differences of scores, one ``CellSums`` per population.
 
-    ``answers`` counts every answer, ``questions`` averages noise seeds first. ``losses`` are A_unpruned - A_arm and
-    ``differences`` differences in differences, question by question; ``pairs`` are both arms' scores.
+    Each is taken of the answers when a table first asks for it.
     """
 
-    answers: list[CellSums]
-    questions: list[CellSums]
-    losses: list[CellSums]
-    differences: list[CellSums]
-    pairs: list[CellSums]
-    costs: pd.DataFrame  # the means of COSTS per arm
+    def __init__(self, found: Sequence[Answers]) -> None:
+        self._found = found
+
+    @cached_property
+    def answers(self) -> list[CellSums]:
+        """Sums over every answer."""
+        return [
+            _cell_sums(one, _cells(one), num=one.by_image(one.total), den=one.by_image(one.count))
+            for one in self._found
+        ]
+
+    @cached_property
+    def questions(self) -> list[CellSums]:
+        """Sums over questions: noise seeds are averaged first."""
+        return [_of_questions(one, _cells(one), one.score()) for one in self._found]
+
+    @cached_property
+    def losses(self) -> list[CellSums]:
+        """A_unpruned - A_arm, question by question."""
+        return [_losses(one) for one in self._found]
+
+    @cached_property
+    def differences(self) -> list[CellSums]:
+        """Differences in differences, question by question."""
+        return [_differences(one) for one in self._found]
+
+    @cached_property
+    def pairs(self) -> list[CellSums]:
+        """Both arms' scores."""
+        return [_pairs(one) for one in self._found]
+
+    @cached_property
+    def costs(self) -> pd.DataFrame:
+        """Means of ``COSTS`` per arm."""
+        found = [_costs(one) for one in self._found]
+        return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
 
 def score_sums(records: Records) -> ScoreSums:
-    """Sums of all answers; computed once for records at hand."""
+    """Sums of all answers, which are read once for records at hand."""
     return remembered(records, _score_sums)
 
 
@@ -98,21 +127,11 @@ def seen(cells: pd.DataFrame) -> pd.Series:
 
 
 def _score_sums(records: Records) -> ScoreSums:
-    kinds: dict[str, list[CellSums]] = {
-        "answers": [], "questions": [], "losses": [], "differences": [], "pairs": [],
-    }  # fmt: skip
-    costs = []
-    for found in answers(records):
-        score, cells = found.score(), found.cells[[*ARM, *CONDITION]]
-        kinds["answers"].append(
-            _cell_sums(found, cells, num=found.by_image(found.total), den=found.by_image(found.count))
-        )
-        kinds["questions"].append(_of_questions(found, cells, score))
-        kinds["losses"].append(_losses(found, cells, score))
-        kinds["differences"].append(_differences(found, cells, score))
-        kinds["pairs"].append(_pairs(found, cells, score))
-        costs.append(_costs(found))
-    return ScoreSums(**kinds, costs=pd.concat(costs, ignore_index=True) if costs else pd.DataFrame())
+    return ScoreSums(list(answers(records)))
+
+
+def _cells(found: Answers) -> pd.DataFrame:
+    return found.cells[[*ARM, *CONDITION]]
 
 
 def _cell_sums(found: Answers, cells: pd.DataFrame, **sums: np.ndarray) -> CellSums:
@@ -130,14 +149,14 @@ def _of_questions(found: Answers, cells: pd.DataFrame, values: np.ndarray) -> Ce
     )
 
 
-def _losses(found: Answers, cells: pd.DataFrame, score: np.ndarray) -> CellSums:
-    pairs = _with_whole(cells)
+def _losses(found: Answers) -> CellSums:
+    score, pairs = found.score(), _with_whole(_cells(found))
     return _of_questions(found, pairs[[*ARM, *CONDITION]], score[:, pairs["whole"]] - score[:, pairs["arm"]])
 
 
-def _pairs(found: Answers, cells: pd.DataFrame, score: np.ndarray) -> CellSums:
+def _pairs(found: Answers) -> CellSums:
     """Scores of the arm and of the unpruned model on the questions that both answered, and how often they differ."""
-    pairs = _with_whole(cells)
+    score, pairs = found.score(), _with_whole(_cells(found))
     arm, whole = score[:, pairs["arm"]], score[:, pairs["whole"]]
     both = ~np.isnan(arm + whole)
     return _cell_sums(
@@ -157,8 +176,8 @@ def _with_whole(cells: pd.DataFrame) -> pd.DataFrame:
     return cells[cells["pruner"] != "none"].merge(whole, on=list(CONDITION))
 
 
-def _differences(found: Answers, cells: pd.DataFrame, score: np.ndarray) -> CellSums:
-    cells = cells.reset_index(names="bad")
+def _differences(found: Answers) -> CellSums:
+    score, cells = found.score(), _cells(found).reset_index(names="bad")
     clean = cells.loc[cells["intervention"] == "clean", [*ARM, "bad"]]
     drops = cells[cells["severity"] > 0].merge(clean.rename(columns={"bad": "clean"}), on=list(ARM))
     whole = drops.loc[drops["pruner"] == "none", [*CONDITION, "bad", "clean"]]

@@ -6,8 +6,8 @@ import pandas as pd
 
 from robust_atp.probes.contrast import with_gap
 from robust_atp.probes.probe import Marks, OnPhantom, Probe
-from robust_atp.probes.quantities import CELL, tabulate
-from robust_atp.query import Records, image_rows, listed
+from robust_atp.probes.quantities import CELL, quantity_sums, tabulate
+from robust_atp.query import Records, listed, query
 
 FOLDS = 10
 
@@ -21,7 +21,7 @@ def answer_prior(records: Records) -> pd.DataFrame:
     share of wrong answers to the second kind that are the prior's. What VQA-CP asks by training on a changed
     prior, asked of a model that is already trained.
     """
-    sums = image_rows(
+    asked = query(
         records,
         f"""
         WITH questions AS (
@@ -41,23 +41,22 @@ def answer_prior(records: Records) -> pd.DataFrame:
         prior AS (
             SELECT dataset, split, question_type, fold, first(answer ORDER BY n DESC, answer) AS usual
             FROM others GROUP BY ALL
-        ),
-        asked AS (
-            SELECT records.*, usual, usual = questions.answer AS is_right
-            FROM records
-            JOIN questions USING (dataset, split, question_type, image_id, question_id)
-            JOIN prior USING (dataset, split, question_type, fold)
-        ),
-        long AS (
-            SELECT *, if(is_right, 'prior right', 'prior wrong') AS quantity, score AS share FROM asked
-            UNION ALL
-            SELECT *, 'prior errors', (lower(prediction) = lower(usual))::DOUBLE FROM asked
-            WHERE NOT is_right AND score < 0.5
         )
-        SELECT {listed(CELL)}, quantity, image_id, sum(share) AS num, count(*) AS den FROM long GROUP BY ALL
+        SELECT dataset, split, question_type, image_id, question_id, usual, usual = answer AS is_right
+        FROM questions JOIN prior USING (dataset, split, question_type, fold)
         """,
     )
-    return tabulate(sums, _with_gap)
+    # In a query of its own, because DuckDB takes all these joins for billions of rows, and finds no memory for them.
+    answers = f"""
+        SELECT {listed(CELL)}, image_id, score, is_right, lower(prediction) = lower(usual) AS is_usual
+        FROM records JOIN asked USING (dataset, split, question_type, image_id, question_id)
+    """
+    quantities = {
+        "prior right": "CASE WHEN is_right THEN score END",
+        "prior wrong": "CASE WHEN NOT is_right THEN score END",
+        "prior errors": "CASE WHEN NOT is_right AND score < 0.5 THEN is_usual END",
+    }
+    return tabulate(records, quantity_sums(answers, quantities), _with_gap, asked=asked)
 
 
 _with_gap = partial(with_gap, first="prior right", second="prior wrong")

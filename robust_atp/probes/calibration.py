@@ -5,8 +5,8 @@ import pandas as pd
 
 from robust_atp.image_sums import ImageSums
 from robust_atp.probes.probe import Marks, OnPhantom, Probe
-from robust_atp.probes.quantities import CELL, Quantities, tabulate
-from robust_atp.query import Records, image_rows, listed
+from robust_atp.probes.quantities import CELL, Quantities, quantity_sums, tabulate
+from robust_atp.query import Records, listed
 
 BINS = 10
 
@@ -18,31 +18,14 @@ def calibration(records: Records) -> pd.DataFrame:
     Σ_b |Σ_{i in b} (p_i - s_i)| / n over ten equal bins of p, the expected calibration error, which cannot
     be negative and so is too high by chance in small samples. The first token stands for the answer.
     """
-    sums = image_rows(
-        records,
-        f"""
-        WITH answers AS (
-            SELECT {listed(CELL)}, image_id, score, exp(first_token_logprob) AS p FROM records
-            WHERE NOT isnan(first_token_logprob)
-        ),
-        sized AS (
-            SELECT *, count(*) OVER (PARTITION BY {listed(CELL)}, image_id) AS questions,
-                   'bin ' || least(floor(p * {BINS})::INT, {BINS - 1}) AS bin
-            FROM answers
-        ),
-        long AS (
-            SELECT {listed(CELL)}, image_id, 'brier' AS quantity, sum((p - score) ** 2) AS num, count(*) AS den
-            FROM sized GROUP BY ALL
-            UNION ALL
-            SELECT {listed(CELL)}, image_id, 'confidence', sum(p - score), count(*) FROM sized GROUP BY ALL
-            UNION ALL
-            SELECT {listed(CELL)}, image_id, bin, sum(p - score), any_value(questions)
-            FROM sized GROUP BY ALL
-        )
-        FROM long
-        """,
-    )
-    return tabulate(sums, _with_error, prepare=_over_all_questions)
+    answers = f"""
+        SELECT {listed(CELL)}, image_id, p, score, least(floor(p * {BINS})::INT, {BINS - 1}) AS bin
+        FROM (SELECT *, exp(first_token_logprob) AS p FROM records WHERE NOT isnan(first_token_logprob))
+    """
+    quantities = {"brier": "(p - score) ** 2", "confidence": "p - score"}
+    quantities |= {f"bin {bin}": f"CASE WHEN bin = {bin} THEN p - score END" for bin in range(BINS)}
+    sums = quantity_sums(answers, quantities)
+    return tabulate(records, sums, _with_error, prepare=_over_all_questions)
 
 
 def _with_error(quantities: Quantities) -> Quantities:

@@ -4,7 +4,7 @@ import pandas as pd
 
 from robust_atp.probes.probe import Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import CELL, KEYS, tabulate
-from robust_atp.query import Records, image_rows, listed
+from robust_atp.query import Records, listed
 from robust_atp.scoring.coco_objects import object_pattern, object_words
 
 _CAPTION = f"{listed(CELL)}, noise_seed, image_id, question_id"
@@ -25,50 +25,46 @@ def chair(records: Records) -> pd.DataFrame:
     words = object_words()
     pattern = object_pattern(words).replace("'", "''")
     named = [(word, category) for word, category in words.items() if category]
-    sums = image_rows(
-        records,
-        f"""
-        WITH captions AS (
-            SELECT {_CAPTION}, answers, json_extract_string("group", '$.objects') AS shown,
-                   {_plain("prediction")} AS caption
-            FROM records WHERE answer_type = 'caption' AND json_extract_string("group", '$.objects') IS NOT NULL
-        ),
-        images AS (SELECT DISTINCT {_QUESTION}, shown, {_plain("array_to_string(answers, '.')")} AS said FROM captions),
-        truth AS (
-            SELECT {_QUESTION}, unnest(string_split(nullif(shown, ''), ', ')) AS object FROM images
-            UNION
-            SELECT {_QUESTION}, object
-            FROM (SELECT {_QUESTION}, unnest(regexp_extract_all(said, '{pattern}')) AS word FROM images)
-            JOIN words USING (word)
-        ),
-        mentions AS (
-            SELECT {_CAPTION}, object, count(*) AS times
-            FROM (SELECT {_CAPTION}, unnest(regexp_extract_all(caption, '{pattern}')) AS word FROM captions)
-            JOIN words USING (word) GROUP BY ALL
-        ),
-        judged AS (
-            SELECT {_CAPTION}, sum(times) AS mentioned, coalesce(sum(times) FILTER (is_there IS NULL), 0) AS wrong,
-                   count(*) FILTER (is_there IS NOT NULL) AS found
-            FROM mentions LEFT JOIN (SELECT *, true AS is_there FROM truth) USING ({_QUESTION}, object)
-            GROUP BY ALL
-        ),
-        counts AS (
-            SELECT captions.*, coalesce(mentioned, 0) AS mentioned, coalesce(wrong, 0) AS wrong,
-                   coalesce(found, 0) AS found, coalesce(objects, 0) AS objects
-            FROM captions LEFT JOIN judged USING ({_CAPTION})
-            LEFT JOIN (SELECT {_QUESTION}, count(*) AS objects FROM truth GROUP BY ALL) USING ({_QUESTION})
-        ),
-        long AS (
-            SELECT *, 'CHAIRs' AS quantity, (wrong > 0)::INT AS num, 1 AS den FROM counts
-            UNION ALL SELECT *, 'CHAIRi', wrong, mentioned FROM counts
-            UNION ALL SELECT *, 'recall', found, objects FROM counts
-            UNION ALL SELECT *, 'length', if(caption = '', 0, len(string_split(caption, ' '))), 1 FROM counts
-        )
-        SELECT {listed(KEYS)}, image_id, sum(num) AS num, sum(den) AS den FROM long WHERE den > 0 GROUP BY ALL
-        """,
-        words=pd.DataFrame(named, columns=["word", "object"]),
+    sums = f"""
+    WITH captions AS (
+        SELECT {_CAPTION}, answers, json_extract_string("group", '$.objects') AS shown,
+               {_plain("prediction")} AS caption
+        FROM records WHERE answer_type = 'caption' AND json_extract_string("group", '$.objects') IS NOT NULL
+    ),
+    images AS (SELECT DISTINCT {_QUESTION}, shown, {_plain("array_to_string(answers, '.')")} AS said FROM captions),
+    truth AS (
+        SELECT {_QUESTION}, unnest(string_split(nullif(shown, ''), ', ')) AS object FROM images
+        UNION
+        SELECT {_QUESTION}, object
+        FROM (SELECT {_QUESTION}, unnest(regexp_extract_all(said, '{pattern}')) AS word FROM images)
+        JOIN words USING (word)
+    ),
+    mentions AS (
+        SELECT {_CAPTION}, object, count(*) AS times
+        FROM (SELECT {_CAPTION}, unnest(regexp_extract_all(caption, '{pattern}')) AS word FROM captions)
+        JOIN words USING (word) GROUP BY ALL
+    ),
+    judged AS (
+        SELECT {_CAPTION}, sum(times) AS mentioned, coalesce(sum(times) FILTER (is_there IS NULL), 0) AS wrong,
+               count(*) FILTER (is_there IS NOT NULL) AS found
+        FROM mentions LEFT JOIN (SELECT *, true AS is_there FROM truth) USING ({_QUESTION}, object)
+        GROUP BY ALL
+    ),
+    counts AS (
+        SELECT captions.*, coalesce(mentioned, 0) AS mentioned, coalesce(wrong, 0) AS wrong,
+               coalesce(found, 0) AS found, coalesce(objects, 0) AS objects
+        FROM captions LEFT JOIN judged USING ({_CAPTION})
+        LEFT JOIN (SELECT {_QUESTION}, count(*) AS objects FROM truth GROUP BY ALL) USING ({_QUESTION})
+    ),
+    long AS (
+        SELECT *, 'CHAIRs' AS quantity, (wrong > 0)::INT AS num, 1 AS den FROM counts
+        UNION ALL SELECT *, 'CHAIRi', wrong, mentioned FROM counts
+        UNION ALL SELECT *, 'recall', found, objects FROM counts
+        UNION ALL SELECT *, 'length', if(caption = '', 0, len(string_split(caption, ' '))), 1 FROM counts
     )
-    return tabulate(sums)
+    SELECT {listed(KEYS)}, image_id, sum(num) AS num, sum(den) AS den FROM long WHERE den > 0 GROUP BY ALL
+    """
+    return tabulate(records, sums, words=pd.DataFrame(named, columns=["word", "object"]))
 
 
 def _plain(text: str) -> str:

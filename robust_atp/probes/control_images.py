@@ -3,8 +3,8 @@
 import pandas as pd
 
 from robust_atp.probes.probe import OnPhantom, Probe
-from robust_atp.probes.quantities import KEYS, tabulate
-from robust_atp.query import ARM, POPULATION, Records, image_rows, listed
+from robust_atp.probes.quantities import CELL, quantity_sums, tabulate
+from robust_atp.query import ARM, POPULATION, Records, listed
 
 
 def control_images(records: Records) -> pd.DataFrame:
@@ -14,27 +14,18 @@ def control_images(records: Records) -> pd.DataFrame:
     and ``agreement`` the share of questions whose answer is the same word for word as on the clean image:
     high agreement with the blind answer means that the image changed nothing.
     """
-    sums = image_rows(
-        records,
-        f"""
-        WITH blind AS (SELECT * FROM records WHERE severity = 0 AND intervention <> 'clean'),
-        clean AS (
+    answers = f"""
+        WITH clean AS (
             SELECT {listed((*POPULATION, *ARM))}, image_id, question_id, avg(score) AS seen,
                    first(prediction ORDER BY noise_seed) AS answered
             FROM records WHERE intervention = 'clean' GROUP BY ALL
-        ),
-        pairs AS (
-            SELECT *, score AS "blind accuracy", seen - score AS "visual gain",
-                   (prediction = answered)::DOUBLE AS agreement
-            FROM blind JOIN clean USING ({listed((*POPULATION, *ARM))}, image_id, question_id)
-        ),
-        long AS (
-            UNPIVOT pairs ON "blind accuracy", "visual gain", agreement INTO NAME quantity VALUE share
         )
-        SELECT {listed(KEYS)}, image_id, sum(share) AS num, count(*) AS den FROM long GROUP BY ALL
-        """,
-    )
-    return tabulate(sums)
+        SELECT {listed(CELL)}, image_id, score, seen, prediction = answered AS same
+        FROM records JOIN clean USING ({listed((*POPULATION, *ARM))}, image_id, question_id)
+        WHERE severity = 0 AND intervention <> 'clean'
+    """
+    quantities = {"blind accuracy": "score", "visual gain": "seen - score", "agreement": "same"}
+    return tabulate(records, quantity_sums(answers, quantities))
 
 
 PROBE = Probe(

@@ -4,7 +4,7 @@ import pandas as pd
 
 from robust_atp.probes.probe import Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import tabulate
-from robust_atp.query import ARM, POPULATION, Records, image_rows, listed
+from robust_atp.query import ARM, POPULATION, Records, listed
 
 _ARM = (*POPULATION, *ARM)
 REMOVED = "same without the objects"
@@ -25,29 +25,26 @@ def counterfactual(records: Records) -> pd.DataFrame:
     Agarwal, Shetty & Fritz, Towards Causal VQA, 2020; Xiao et al., Noise or Signal, 2021.
     """
     answer = f"{listed(_ARM)}, image_id, question_id"
-    sums = image_rows(
-        records,
-        f"""
-        WITH clean AS (SELECT {answer}, prediction AS seen FROM records WHERE intervention = 'clean'),
-        removed AS (
-            SELECT {answer}, '{REMOVED}' AS quantity, (prediction = seen)::DOUBLE AS share
-            FROM records JOIN clean USING ({answer})
-            WHERE intervention = 'objects-removed' AND lower(answer) NOT IN ('no', 'none', '0')
-        ),
-        swapped AS (
-            SELECT {answer}, '{SWAPPED}' AS quantity, avg((prediction <> seen)::DOUBLE) AS share
-            FROM (
-                SELECT * FROM records WHERE intervention = 'background_swap'
-                QUALIFY severity = max(severity) OVER (PARTITION BY {listed(POPULATION)})
-            ) JOIN clean USING ({answer})
-            GROUP BY ALL
-        )
-        SELECT {listed(_ARM)}, 'clean' AS intervention, 0 AS severity, quantity, image_id,
-               sum(share) AS num, count(*) AS den
-        FROM (FROM removed UNION ALL FROM swapped) GROUP BY ALL
-        """,
+    sums = f"""
+    WITH clean AS (SELECT {answer}, prediction AS seen FROM records WHERE intervention = 'clean'),
+    removed AS (
+        SELECT {answer}, '{REMOVED}' AS quantity, (prediction = seen)::DOUBLE AS share
+        FROM records JOIN clean USING ({answer})
+        WHERE intervention = 'objects-removed' AND lower(answer) NOT IN ('no', 'none', '0')
+    ),
+    swapped AS (
+        SELECT {answer}, '{SWAPPED}' AS quantity, avg((prediction <> seen)::DOUBLE) AS share
+        FROM (
+            SELECT * FROM records WHERE intervention = 'background_swap'
+            QUALIFY severity = max(severity) OVER (PARTITION BY {listed(POPULATION)})
+        ) JOIN clean USING ({answer})
+        GROUP BY ALL
     )
-    return tabulate(sums)
+    SELECT {listed(_ARM)}, 'clean' AS intervention, 0 AS severity, quantity, image_id,
+           sum(share) AS num, count(*) AS den
+    FROM (FROM removed UNION ALL FROM swapped) GROUP BY ALL
+    """
+    return tabulate(records, sums)
 
 
 PROBE = Probe(

@@ -2,11 +2,10 @@
 
 import pandas as pd
 
-from robust_atp.image_sums import ImageSums, per_dataset
+from robust_atp.image_sums import ImageSums
 from robust_atp.probes.probe import COLUMNS, Marks, OnPhantom, Probe
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed
-
-_KEYS = (*POPULATION, *ARM, *CONDITION, "quantity")
+from robust_atp.probes.quantities import CELL, per_condition, quantity_sums
+from robust_atp.query import CONDITION, POPULATION, Records, listed
 
 
 def flips(records: Records) -> pd.DataFrame:
@@ -19,26 +18,21 @@ def flips(records: Records) -> pd.DataFrame:
     changes; divergences that are infinite or not recorded are left out. The unpruned model is compared with
     itself. Dutta et al., Accuracy is not all you need, 2024.
     """
-    sums = image_rows(
-        records,
-        f"""
-        WITH pairs AS (
-            SELECT arm.*, greatest(whole.score - arm.score, 0) AS "right to wrong",
-                   greatest(arm.score - whole.score, 0) AS "wrong to right",
-                   (arm.prediction <> whole.prediction)::DOUBLE AS churn,
-                   CASE WHEN isfinite(arm.first_token_kl) THEN arm.first_token_kl END AS "first-token kl"
-            FROM records arm JOIN records whole
-            USING ({listed((*POPULATION, *CONDITION))}, noise_seed, image_id, question_id)
-            WHERE whole.pruner = 'none'
-        ),
-        long AS (
-            UNPIVOT pairs ON "right to wrong", "wrong to right", churn, "first-token kl" INTO NAME quantity VALUE share
-        )
-        SELECT {listed(_KEYS)}, image_id, sum(share) AS num, count(*) AS den FROM long
-        GROUP BY ALL
-        """,
-    )
-    return per_dataset(sums, _KEYS, ImageSums.table)[list(COLUMNS)]
+    answers = f"""
+        SELECT {listed(CELL, "arm")}, image_id, whole.score - arm.score AS lost,
+               arm.prediction <> whole.prediction AS other, arm.first_token_kl AS kl
+        FROM records arm JOIN records whole
+        USING ({listed((*POPULATION, *CONDITION))}, noise_seed, image_id, question_id)
+        WHERE whole.pruner = 'none'
+    """
+    quantities = {
+        "right to wrong": "greatest(lost, 0)",
+        "wrong to right": "greatest(-lost, 0)",
+        "churn": "other",
+        "first-token kl": "CASE WHEN isfinite(kl) THEN kl END",
+    }
+    sums = quantity_sums(answers, quantities)
+    return per_condition(records, sums, ImageSums.table)[list(COLUMNS)]
 
 
 PROBE = Probe(

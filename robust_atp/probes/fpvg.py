@@ -3,8 +3,8 @@
 import pandas as pd
 
 from robust_atp.probes.probe import Marks, OnPhantom, Probe
-from robust_atp.probes.quantities import KEYS, tabulate
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed
+from robust_atp.probes.quantities import quantity_sums, tabulate
+from robust_atp.query import ARM, CONDITION, POPULATION, Records, listed
 
 _QUESTION = (*POPULATION, *ARM, *CONDITION, "image_id", "question_id")
 
@@ -30,38 +30,32 @@ def fpvg(records: Records) -> pd.DataFrame:
     what the picture must show. For that, see the probe ``counterfactual``.
     Reich, Putze & Schultz, Measuring Faithful and Plausible Visual Grounding in VQA, 2023.
     """
-    sums = image_rows(
-        records,
-        f"""
+    judged = f"""
         WITH answers AS (
             SELECT {listed(_QUESTION)},
                    first(prediction) FILTER (variant = 'own') AS own,
                    first(prediction) FILTER (variant = 'objects only') AS objects,
                    first(prediction) FILTER (variant = 'background only') AS background,
                    first(score) FILTER (variant = 'own') >= 0.5 AS correct,
-                   first(score) FILTER (variant = 'objects only') AS "accuracy on objects",
-                   first(score) FILTER (variant = 'background only') AS "accuracy on background"
+                   first(score) FILTER (variant = 'objects only') AS on_objects,
+                   first(score) FILTER (variant = 'background only') AS on_background
             FROM variants WHERE intervention = 'clean' GROUP BY ALL
-        ),
-        judged AS (
-            SELECT *, own = objects AS same, own = background AS background_same, same AND NOT background_same AS good
-            FROM answers WHERE objects IS NOT NULL AND background IS NOT NULL
-        ),
-        shares AS (
-            SELECT {listed(_QUESTION)}, "accuracy on objects", "accuracy on background",
-                   same::DOUBLE AS "objects suffice", background_same::DOUBLE AS "background suffices",
-                   good::DOUBLE AS faithful,
-                   (good AND correct)::DOUBLE AS "faithful right",
-                   (good AND NOT correct)::DOUBLE AS "faithful wrong",
-                   (NOT good AND correct)::DOUBLE AS "unfaithful right",
-                   (NOT good AND NOT correct)::DOUBLE AS "unfaithful wrong"
-            FROM judged
-        ),
-        long AS (UNPIVOT shares ON * EXCLUDE ({listed(_QUESTION)}) INTO NAME quantity VALUE share)
-        SELECT {listed(KEYS)}, image_id, sum(share) AS num, count(*) AS den FROM long GROUP BY ALL
-        """,
-    )
-    return tabulate(sums)
+        )
+        SELECT *, own = objects AS same, own = background AS background_same, same AND NOT background_same AS good
+        FROM answers WHERE objects IS NOT NULL AND background IS NOT NULL
+    """
+    quantities = {
+        "accuracy on objects": "on_objects",
+        "accuracy on background": "on_background",
+        "objects suffice": "same",
+        "background suffices": "background_same",
+        "faithful": "good",
+        "faithful right": "good AND correct",
+        "faithful wrong": "good AND NOT correct",
+        "unfaithful right": "NOT good AND correct",
+        "unfaithful wrong": "NOT good AND NOT correct",
+    }
+    return tabulate(records, quantity_sums(judged, quantities))
 
 
 PROBE = Probe(

@@ -3,8 +3,8 @@
 import pandas as pd
 
 from robust_atp.probes.probe import OnPhantom, Probe
-from robust_atp.probes.quantities import KEYS, tabulate
-from robust_atp.query import Records, image_rows, listed
+from robust_atp.probes.quantities import CELL, quantity_sums, tabulate
+from robust_atp.query import Records, listed
 
 
 def kept_token_recall(records: Records) -> pd.DataFrame:
@@ -14,27 +14,23 @@ def kept_token_recall(records: Records) -> pd.DataFrame:
     recall / floor, ``precision`` |K ∩ O| / |K|. Images without such a patch are left out. Control images are
     too: nothing on them is where the mask says.
     """
-    sums = image_rows(
-        records,
-        f"""
+    answers = f"""
         WITH sets AS (
-            SELECT *, kept[-1]::BIT AS tokens, object_patches::BIT AS objects FROM records
-            WHERE object_patches IS NOT NULL AND (severity > 0 OR intervention = 'clean')
+            SELECT {listed(CELL)}, image_id, tokens_total AS n, kept[-1]::BIT AS tokens, object_patches::BIT AS objects
+            FROM records WHERE object_patches IS NOT NULL AND (severity > 0 OR intervention = 'clean')
         ),
         counts AS (
-            SELECT *, bit_count(tokens & objects) AS hits, bit_count(tokens) AS k, bit_count(objects) AS o
-            FROM sets
-        ),
-        shares AS (
-            SELECT *, hits / o AS recall, k / tokens_total AS floor, hits / o / (k / tokens_total) AS lift,
-                   hits / k AS precision
-            FROM counts WHERE o > 0 AND k > 0
-        ),
-        long AS (UNPIVOT shares ON recall, floor, lift, precision INTO NAME quantity VALUE share)
-        SELECT {listed(KEYS)}, image_id, sum(share) AS num, count(*) AS den FROM long GROUP BY ALL
-        """,
-    )
-    return tabulate(sums)
+            SELECT *, bit_count(tokens & objects) AS hits, bit_count(tokens) AS k, bit_count(objects) AS o FROM sets
+        )
+        FROM counts WHERE o > 0 AND k > 0
+    """
+    quantities = {
+        "recall": "hits / o",
+        "floor": "k / n",
+        "lift": "hits / o / (k / n)",
+        "precision": "hits / k",
+    }
+    return tabulate(records, quantity_sums(answers, quantities))
 
 
 PROBE = Probe(

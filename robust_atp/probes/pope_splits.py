@@ -5,9 +5,9 @@ import pandas as pd
 
 from robust_atp.probes.answer_prior import FOLDS
 from robust_atp.probes.probe import Marks, OnPhantom, Probe
-from robust_atp.probes.quantities import CELL, KEYS, Quantities, ratio, tabulate
+from robust_atp.probes.quantities import CELL, KEYS, Quantities, quantity_sums, ratio, tabulate
 from robust_atp.probes.yes_no_margin import yes_no_auc
-from robust_atp.query import ARM, CONDITION, Records, image_rows, listed
+from robust_atp.query import ARM, CONDITION, Records, listed
 from robust_atp.scoring.pope_splits import ASKED_FOR
 
 # A pair of image and object that several splits ask for is one question; the first split's answer to it counts.
@@ -41,9 +41,7 @@ def pope_splits(records: Records) -> pd.DataFrame:
     The official splits share their positives, so that their mean counts those three times.
     Li et al., Evaluating Object Hallucination in Large Vision-Language Models, 2023.
     """
-    sums = image_rows(
-        records,
-        f"""
+    answers = f"""
         WITH questions AS ({_QUESTIONS}),
         known AS (
             SELECT dataset, split, object, md5_number_lower(image_id) % {FOLDS} AS fold, image_id,
@@ -57,26 +55,24 @@ def pope_splits(records: Records) -> pd.DataFrame:
             FROM known
         ),
         answered AS (
-            SELECT {listed(CELL)}, image_id, score, (sign(others) * vote + 1) / 2 AS prior,
-                   (answer = 'yes')::INT AS present,
-                   (NOT list_has_any(
+            SELECT {listed(CELL)}, image_id, score, (sign(others) * vote + 1) / 2 AS prior, answer = 'yes' AS present,
+                   NOT list_has_any(
                        string_split(replace(split_part(prediction, '.', 1), ',', ''), ' '), ['No', 'no', 'not']
-                   ))::INT AS said
+                   ) AS said
             FROM questions JOIN prior USING (dataset, split, object, image_id)
-        ),
-        shares AS (
-            SELECT {listed(CELL)}, image_id, score AS accuracy, prior AS "object prior", score - prior AS "above prior",
-                   said::DOUBLE AS "yes ratio", present::DOUBLE AS present, said * present + 0.0 AS hits
-            FROM answered
-        ),
-        long AS (
-            UNPIVOT shares ON accuracy, "object prior", "above prior", "yes ratio", present, hits
-            INTO NAME quantity VALUE share
         )
-        SELECT {listed(KEYS)}, image_id, sum(share) AS num, count(*) AS den FROM long GROUP BY ALL
-        """,
-    )
-    table = pd.concat([tabulate(sums, _with_f1), yes_no_auc(records, _QUESTIONS)])
+        FROM answered
+    """
+    quantities = {
+        "accuracy": "score",
+        "object prior": "prior",
+        "above prior": "score - prior",
+        "yes ratio": "said",
+        "present": "present",
+        "hits": "said AND present",
+    }
+    sums = quantity_sums(answers, quantities)
+    table = pd.concat([tabulate(records, sums, _with_f1), yes_no_auc(records, _QUESTIONS)])
     return table.sort_values(list(KEYS), ignore_index=True)
 
 

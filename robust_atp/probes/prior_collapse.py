@@ -2,11 +2,10 @@
 
 import pandas as pd
 
-from robust_atp.image_sums import ImageSums, per_dataset
+from robust_atp.image_sums import ImageSums
 from robust_atp.probes.probe import COLUMNS, Marks, OnPhantom, Probe
-from robust_atp.query import ARM, CONDITION, POPULATION, Records, image_rows, listed
-
-_KEYS = (*POPULATION, *ARM, *CONDITION, "quantity")
+from robust_atp.probes.quantities import CELL, KEYS, per_condition
+from robust_atp.query import CONDITION, POPULATION, Records, listed
 
 
 def prior_collapse(records: Records) -> pd.DataFrame:
@@ -18,33 +17,38 @@ def prior_collapse(records: Records) -> pd.DataFrame:
     The unpruned model never collapses, by definition.
     """
     answer = f"{listed(POPULATION)}, image_id, question_id"
-    sums = image_rows(
-        records,
-        f"""
-        WITH blind AS (
-            SELECT {answer}, intervention AS control, prediction AS guess FROM records
-            WHERE pruner = 'none' AND severity = 0 AND intervention <> 'clean'
-        ),
-        whole AS (
-            SELECT {answer}, {listed(CONDITION)}, noise_seed, prediction AS seen, score AS right FROM records
-            WHERE pruner = 'none'
-        ),
-        moved AS (
-            SELECT arm.*, control, (prediction = guess)::DOUBLE AS share,
-                   whole.right >= 0.5 AND arm.score < 0.5 AS lost
-            FROM records arm
-            JOIN whole USING ({answer}, {listed(CONDITION)}, noise_seed)
-            JOIN blind USING ({answer})
-            WHERE seen <> guess AND (severity > 0 OR intervention = 'clean')
-        ),
-        long AS (
-            SELECT *, 'collapse to ' || control AS quantity FROM moved
-            UNION ALL SELECT *, 'collapse to ' || control || ' in errors' FROM moved WHERE lost
-        )
-        SELECT {listed(_KEYS)}, image_id, sum(share) AS num, count(*) AS den FROM long GROUP BY ALL
-        """,
+    sums = f"""
+    WITH blind AS (
+        SELECT {answer}, intervention AS control, prediction AS guess FROM records
+        WHERE pruner = 'none' AND severity = 0 AND intervention <> 'clean'
+    ),
+    whole AS (
+        SELECT {answer}, {listed(CONDITION)}, noise_seed, prediction AS seen, score AS right FROM records
+        WHERE pruner = 'none'
+    ),
+    moved AS (
+        SELECT {listed(CELL, "arm")}, arm.image_id, control, prediction = guess AS collapsed,
+               whole.right >= 0.5 AND arm.score < 0.5 AS lost
+        FROM records arm
+        JOIN whole USING ({answer}, {listed(CONDITION)}, noise_seed)
+        JOIN blind USING ({answer})
+        WHERE seen <> guess AND (severity > 0 OR intervention = 'clean')
+    ),
+    sums AS (
+        SELECT {listed(CELL)}, control, image_id, count(*) FILTER (collapsed) AS num, count(*) AS den,
+               count(*) FILTER (collapsed AND lost) AS num_lost, count(*) FILTER (lost) AS den_lost
+        FROM moved GROUP BY ALL
+    ),
+    stacked AS (
+        SELECT {listed(CELL)}, image_id, unnest([
+            {{'quantity': 'collapse to ' || control, 'num': num, 'den': den}},
+            {{'quantity': 'collapse to ' || control || ' in errors', 'num': num_lost, 'den': den_lost}}
+        ], recursive := true)
+        FROM sums
     )
-    return per_dataset(sums, _KEYS, ImageSums.table)[list(COLUMNS)]
+    SELECT {listed(KEYS)}, image_id, num, den FROM stacked WHERE den > 0
+    """
+    return per_condition(records, sums, ImageSums.table)[list(COLUMNS)]
 
 
 PROBE = Probe(

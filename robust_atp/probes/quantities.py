@@ -1,14 +1,14 @@
 """From sums per image to a probe's table: quantities with intervals, and what pruning changes in them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from robust_atp.image_sums import LEVEL, ImageSums, per_dataset
+from robust_atp.image_sums import LEVEL, ImageSums, per_dataset, sorted_text
 from robust_atp.probes.probe import AGAINST_UNPRUNED, COLUMNS
-from robust_atp.query import ARM, CONDITION, POPULATION
+from robust_atp.query import ARM, CONDITION, POPULATION, Records, equal, gathered, listed
 from robust_atp.stats import Replicates
 
 CELL = (*POPULATION, *ARM, *CONDITION)
@@ -99,24 +99,75 @@ class Quantities:
         return pairs["row"].to_numpy(), pairs["row_unpruned"].to_numpy()
 
 
+def quantity_sums(answers: str, quantities: Mapping[str, str]) -> str:
+    """SQL for long rows (``KEYS``, image_id, num, den): ``quantities`` summed over the answers of each image and cell.
+
+    ``answers`` is SQL that gives a row per answer, ``quantities`` SQL over its columns; where that is null, the answer
+    does not count. They are summed side by side and stacked afterwards: ten million answers stacked first are as many
+    rows for each quantity.
+    """
+    shares = ", ".join(f"({sql})::DOUBLE AS share{i}" for i, sql in enumerate(quantities.values()))
+    sums = ", ".join(f"sum(share{i}) AS num{i}, count(share{i}) AS den{i}" for i in range(len(quantities)))
+    stacked = ", ".join(
+        f"{{'quantity': '{name}', 'num': num{i}, 'den': den{i}}}" for i, name in enumerate(quantities)
+    )
+    return f"""
+        WITH shares AS (SELECT {listed(CELL)}, image_id, {shares} FROM ({answers})),
+        sums AS (SELECT {listed(CELL)}, image_id, {sums} FROM shares GROUP BY ALL),
+        stacked AS (SELECT {listed(CELL)}, image_id, unnest([{stacked}], recursive := true) FROM sums)
+        SELECT {listed(KEYS)}, image_id, num, den FROM stacked WHERE den > 0
+    """
+
+
 def tabulate(
-    sums: pd.DataFrame,
+    records: Records,
+    sums: str,
     derive: Callable[[Quantities], Quantities] = lambda quantities: quantities,
     prepare: Callable[[ImageSums], ImageSums] = lambda sums: sums,
     relative: Sequence[str] = (),
+    **frames: pd.DataFrame,
 ) -> pd.DataFrame:
-    """A probe's table from long rows (``KEYS``, image_id, num, den), data set by data set.
+    """A probe's table from ``sums``, SQL over records and ``frames`` for rows (``KEYS``, image_id, num, den).
 
     ``derive`` adds quantities that are not shares of anything: gaps, ratios, extremes. Those named in ``relative``
     compare with the unpruned model as they are, and get no difference to it.
     """
-    if sums.empty:
-        return pd.DataFrame(columns=[*COLUMNS, *AGAINST_UNPRUNED])
-    table = per_dataset(
-        sums, KEYS, lambda block: derive(Quantities.of(prepare(block))).table(), apart=CONDITION
+    table = per_condition(
+        records, sums, lambda block: derive(Quantities.of(prepare(block))).table(), **frames
     )
     table.loc[table["quantity"].isin(relative), list(AGAINST_UNPRUNED)] = np.nan
     return table
+
+
+def per_condition(
+    records: Records, sums: str, summarise: Callable[[ImageSums], pd.DataFrame], **frames: pd.DataFrame
+) -> pd.DataFrame:
+    """``per_dataset`` of ``sums`` (see ``tabulate``), one condition after the other.
+
+    Every condition draws from all images of its data set, so that this makes no difference to a ``summarise`` that
+    looks at no two conditions at once.
+    """
+    with gathered(records, sums, **frames) as select:
+        drawn = select("SELECT DISTINCT dataset, split, image_id FROM gathered")
+        images = {
+            (str(dataset), str(split)): sorted_text(mine["image_id"])
+            for (dataset, split), mine in drawn.groupby(["dataset", "split"], observed=True)
+        }
+        conditions = select(f"SELECT DISTINCT {listed(CONDITION)} FROM gathered ORDER BY ALL")
+        tables = [
+            per_dataset(
+                select(
+                    f"FROM gathered WHERE {equal({str(name): value for name, value in condition.items()})}"
+                ),
+                KEYS,
+                summarise,
+                images=images,
+            )
+            for condition in conditions.to_dict("records")
+        ]
+    if not tables:
+        return pd.DataFrame(columns=[*COLUMNS, *AGAINST_UNPRUNED])
+    return pd.concat(tables).sort_values(list(KEYS), ignore_index=True)
 
 
 def ratio(num: np.ndarray, den: np.ndarray) -> np.ndarray:

@@ -6,9 +6,10 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from robust_atp.image_sums import ImageSums
 from robust_atp.probes.probe import Marks, OnPhantom, Probe
 from robust_atp.probes.quantities import CELL, KEYS, Quantities, tabulate
-from robust_atp.query import Records, image_rows, listed
+from robust_atp.query import Records, listed
 
 IMAGES = 30  # fewer say little about a minimum: it would be the noisiest group
 
@@ -21,25 +22,25 @@ def worst_group(records: Records) -> pd.DataFrame:
     The minimum over groups is lower than any group's true accuracy by chance alone; its interval covers the
     minimum of the measured groups, drawn jointly.
     """
-    sums = image_rows(
-        records,
-        f"""
-        WITH labelled AS (
-            SELECT *, question_type || coalesce(' ' || json_extract_string("group", '$.alignment'), '') AS quantity
-            FROM records
-        ),
-        sums AS (
-            SELECT {listed(CELL)}, quantity, image_id, sum(score) AS num, count(*) AS den
-            FROM labelled GROUP BY ALL
-        ),
-        groups AS (
-            FROM sums QUALIFY count(*) OVER (PARTITION BY {listed(KEYS)}) >= {IMAGES}
-        )
-        FROM groups
-        QUALIFY min(quantity) OVER (PARTITION BY {listed(CELL)}) <> max(quantity) OVER (PARTITION BY {listed(CELL)})
-        """,
+    sums = f"""
+    WITH labelled AS (
+        SELECT {listed(CELL)}, image_id, score,
+               question_type || coalesce(' ' || json_extract_string("group", '$.alignment'), '') AS quantity
+        FROM records
     )
-    return tabulate(sums, _extremes)
+    SELECT {listed(KEYS)}, image_id, sum(score) AS num, count(*) AS den FROM labelled GROUP BY ALL
+    """
+    return tabulate(records, sums, _extremes, prepare=_comparable)
+
+
+def _comparable(groups: ImageSums) -> ImageSums:
+    """Leave out groups that are small, and then cells that have one group only."""
+    large = np.flatnonzero((groups.den > 0).sum(axis=0) >= IMAGES)
+    beside = groups.cells.iloc[large].groupby(list(CELL))["quantity"].transform("size")
+    chosen = large[beside > 1]
+    return ImageSums(
+        groups.cells.iloc[chosen].reset_index(drop=True), groups.num[:, chosen], groups.den[:, chosen]
+    )
 
 
 def _extremes(groups: Quantities) -> Quantities:

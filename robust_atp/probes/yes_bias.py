@@ -3,9 +3,9 @@
 import pandas as pd
 
 from robust_atp.probes.probe import Marks, OnPhantom, Probe
-from robust_atp.probes.quantities import CELL, KEYS, tabulate
+from robust_atp.probes.quantities import CELL, KEYS, quantity_sums, tabulate
 from robust_atp.probes.yes_no_margin import yes_no_auc
-from robust_atp.query import Records, image_rows, listed
+from robust_atp.query import Records, listed
 
 _YES_NO = "lower(answer) IN ('yes', 'no')"
 
@@ -18,25 +18,13 @@ def yes_bias(records: Records) -> pd.DataFrame:
     question exceeds that of a "no" question: pruning that only moves the threshold moves the first two
     and leaves the last. ``auc`` carries a clustered interval (Obuchowski 1997), the others one by bootstrap.
     """
-    sums = image_rows(
-        records,
-        f"""
-        WITH asked AS (
-            SELECT *, lower(prediction) LIKE 'yes%' AS said, lower(answer) = 'yes' AS truth FROM records
-            WHERE {_YES_NO}
-        ),
-        values AS (
-            SELECT {listed(CELL)}, image_id, said::DOUBLE AS "yes ratio", said::INT - truth::INT + 0.0 AS "yes excess",
-                   score AS accuracy
-            FROM asked
-        ),
-        long AS (
-            UNPIVOT values ON "yes ratio", "yes excess", accuracy INTO NAME quantity VALUE share
-        )
-        SELECT {listed(CELL)}, quantity, image_id, sum(share) AS num, count(*) AS den FROM long GROUP BY ALL
-        """,
-    )
-    table = pd.concat([tabulate(sums), yes_no_auc(records, f"FROM records WHERE {_YES_NO}")])
+    answers = f"""
+        SELECT {listed(CELL)}, image_id, score, lower(prediction) LIKE 'yes%' AS said, lower(answer) = 'yes' AS truth
+        FROM records WHERE {_YES_NO}
+    """
+    quantities = {"yes ratio": "said", "yes excess": "said::INT - truth::INT", "accuracy": "score"}
+    sums = quantity_sums(answers, quantities)
+    table = pd.concat([tabulate(records, sums), yes_no_auc(records, f"FROM records WHERE {_YES_NO}")])
     return table.sort_values(list(KEYS), ignore_index=True)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from robust_atp.query import ARM, POPULATION, Records, listed, query
+from robust_atp.query import ARM, POPULATION, Records, equal, listed, query
 from robust_atp.report.arms import Arm, Population
 
 # The first images of a data set in the order of their hashes, so that every arm and every run has the same ones. More
@@ -25,12 +25,12 @@ class PrunedArm:
     @property
     def own(self) -> str:
         """SQL condition that selects its rows."""
-        return _all_equal(self.columns())
+        return equal(self.columns())
 
     @property
     def own_and_unpruned(self) -> str:
         """SQL condition that selects its rows and those of the unpruned model beside it."""
-        return f"{_all_equal(self.population._asdict())} AND (pruner = 'none' OR {self.own})"
+        return f"{equal(self.population._asdict())} AND (pruner = 'none' OR {self.own})"
 
     def images(self, limit: int = IMAGES) -> str:
         """Subquery with the ids of the images that count, at most ``limit``."""
@@ -49,12 +49,3 @@ def pruned_arms(records: Records) -> list[PrunedArm]:
     )
     rows = found.itertuples(index=False, name=None)
     return [PrunedArm(Population(*row[: len(POPULATION)]), Arm(*row[len(POPULATION) :])) for row in rows]
-
-
-def _all_equal(wanted: dict[str, Any]) -> str:
-    return " AND ".join(f"{name} = {_literal(value)}" for name, value in wanted.items())
-
-
-def _literal(value: object) -> str:
-    # Doubles as text: DuckDB takes 0.1 for a decimal.
-    return f"'{value!r}'::DOUBLE" if isinstance(value, float) else "'" + str(value).replace("'", "''") + "'"
