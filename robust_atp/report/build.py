@@ -15,7 +15,7 @@ from robust_atp.report.citation import cff
 from robust_atp.report.crate import CRATE, ro_crate
 from robust_atp.report.declared_view import declared_view
 from robust_atp.report.deviations import declaration_record, standing, used_declaration
-from robust_atp.report.facts import environment, finished, limitations, records_digest, scale
+from robust_atp.report.facts import environment, finished, footer, limitations, records_digest, scale
 from robust_atp.report.figures.style import png, svg, webp
 from robust_atp.report.illustrations import Illustration, illustrations
 from robust_atp.report.illustrations.subject import at_budgets_drawn, at_each_budget
@@ -98,14 +98,16 @@ def _build(results: "Results", out: Path, command: str, settings: Iterable[str])
 
 
 def _about(results: "Results", judged: dict[str, Any]) -> dict[str, Any]:
+    files = results.files()
+    footers = list(map(footer, files))
     return manifest(
         study=results.study.name,
         identity=json.loads((results.folder / "identity.json").read_bytes()),
         digest=records_digest(results),
-        files=content_hash(results.folder, results.files()),
+        files=content_hash(results.folder, files),
         scale=scale(results),
-        finished=finished(results.files()),
-        environment=environment(results.files()),
+        finished=finished(footers),
+        environment=environment(footers),
         analysis={"draws": DRAWS, "seed": SEED, "level": LEVEL, "cluster": "image", "declaration": judged},
     )
 

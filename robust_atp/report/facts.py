@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -75,10 +75,10 @@ def records_digest(records: Records) -> str:
     return f"{int(rows['digest'] or 0):032x}-{rows['rows']}"
 
 
-def environment(files: Sequence[Path] = ()) -> dict[str, Any]:
-    """Where the records were made, as far as their files say, and where they were analysed."""
+def environment(footers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Where the records were made, as far as the ``footers`` of their files say, and where they were analysed."""
     made: dict[str, set[str]] = {}
-    for about in map(_footer, files):
+    for about in footers:
         for package, number in about.get("versions", {}).items():
             made.setdefault(package, set()).add(number)
         if "host" in about:
@@ -93,12 +93,13 @@ def environment(files: Sequence[Path] = ()) -> dict[str, Any]:
     }
 
 
-def finished(files: Sequence[Path]) -> str:
+def finished(footers: Sequence[Mapping[str, Any]]) -> str:
     """When the last of the records was made, in UTC: the date of the result, whoever reports on it later."""
-    return max((_footer(file).get("finished", "") for file in files), default="")
+    return max((about.get("finished", "") for about in footers), default="")
 
 
-def _footer(file: Path) -> dict[str, Any]:
+def footer(file: Path) -> dict[str, Any]:
+    """What the file of a unit says of how it was made."""
     return json.loads((pq.read_schema(file).metadata or {}).get(b"robust-atp", b"{}"))
 
 

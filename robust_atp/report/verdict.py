@@ -55,12 +55,26 @@ class Verdict:
             )
         if self.is_open:
             return f"detectable: {100 * self.excess['detectable']:.1f} points"
+        return "; ".join(filter(None, (self.contradiction, self._uncorrected)))
+
+    @property
+    def contradiction(self) -> str:
+        """What the share of clean accuracy retained says against the word."""
+        if self.excess is None or self.is_open:
+            return ""
         gap = self.excess["retention_gap"]
         if self.word == "more robust" and not gap < 0:
             return "but only because it had less to lose: it keeps no larger share of its clean accuracy"
         if self.word == "more fragile" and not gap > 0:
             return "but it keeps as large a share of its clean accuracy"
         return ""
+
+    @property
+    def _uncorrected(self) -> str:
+        """The interval is the arm's own: of nine endpoints without an effect, one in three studies has one beside 0."""
+        if self.excess is None or not self.excess["p_primary"] >= self.excess["alpha"]:
+            return ""
+        return f"not after correction over all primary endpoints (p = {self.excess['p_primary']:.2g})"
 
 
 def in_words(verdicts: Sequence[Verdict]) -> str:
@@ -97,7 +111,7 @@ def _counted(decided: Sequence[Verdict], methods: int) -> list[str]:
     for word in ("more fragile", "more robust"):
         found = [v for v in decided if v.word == word]
         sure = [v for v in found if v.excess is not None and v.excess["p_holm"] < _ALPHA]
-        on_this_scale_only = sum(bool(v.remark) for v in found)
+        on_this_scale_only = sum(bool(v.contradiction) for v in found)
         if found:
             sentences.append(
                 f"{word.capitalize()} than the unpruned model under corruption, by the arm's own interval: "
@@ -134,6 +148,11 @@ def verdicts(analysis: Analysis) -> list[Verdict]:
         on=[*POPULATION, *ARM],
         how="left",
     )
+    primary = analysis.primary_endpoints
+    primary = primary.loc[
+        primary["endpoint"] == "mean_excess_drop", [*POPULATION, *ARM, "p_primary", "alpha"]
+    ]
+    excess = excess.merge(primary, on=[*POPULATION, *ARM], how="left")
     found = []
     for population in populations_of(analysis.overview):
         for arm in arms_of(rows_of(analysis.overview, population)):

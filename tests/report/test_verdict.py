@@ -1,5 +1,6 @@
 """The words follow from the numbers."""
 
+import math
 from dataclasses import replace
 
 import pandas as pd
@@ -11,7 +12,13 @@ from robust_atp.report.verdict import Verdict, in_words, verdicts
 
 
 def verdict(
-    value: float, lo: float, hi: float, retention_gap: float, se: float = 0.015, p_holm: float = 1.0
+    value: float,
+    lo: float,
+    hi: float,
+    retention_gap: float,
+    se: float = 0.015,
+    p_holm: float = 1.0,
+    p_primary: float = math.nan,
 ) -> Verdict:
     accuracy = pd.Series({"value": 0.7, "lo": 0.6, "hi": 0.8, "n": 200, "images": 50})
     excess = {
@@ -23,6 +30,8 @@ def verdict(
         "detectable": 0.042,
         "retention_gap": retention_gap,
         "p_holm": p_holm,
+        "p_primary": p_primary,
+        "alpha": 0.05,
     }
     where = Population("phantom", "phantom", "test")
     return Verdict(where, Arm("atp", 0.25), 49.0, accuracy, accuracy, pd.Series(excess))
@@ -43,6 +52,16 @@ def test_word_and_remark(interval: tuple[float, float, float, float], word: str,
     assert found.word == word
     assert remark in found.remark
     assert bool(found.remark) == bool(remark)
+
+
+def test_an_interval_beside_zero_that_does_not_survive_correction_says_so():
+    assert verdict(0.05, 0.01, 0.09, 0.08, p_primary=0.049).remark == ""
+    weak = verdict(0.05, 0.01, 0.09, 0.08, p_primary=0.1834)
+    assert weak.word == "more fragile"
+    assert weak.remark == "not after correction over all primary endpoints (p = 0.18)"
+    both = verdict(0.05, 0.01, 0.09, -0.01, p_primary=0.2).remark
+    assert "as large a share of its clean accuracy; not after correction" in both
+    assert verdict(0.01, -0.02, 0.04, 0.02, p_primary=0.9).remark.startswith("detectable")
 
 
 def test_words_name_what_is_decided_one_by_one_and_the_rest_together():
