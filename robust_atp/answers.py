@@ -68,7 +68,7 @@ class _Coding:
     def __init__(self) -> None:
         self._cells: dict[tuple, int] = {}
         self._images, self._questions = _Texts(), _Texts()
-        self._rows: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
+        self._rows: tuple[list[np.ndarray], ...] = ([], [], [], [])  # cells, images, questions, scores
         self._costs: list[pd.DataFrame] = []
 
     def append(self, batch: pa.RecordBatch) -> None:
@@ -80,7 +80,8 @@ class _Coding:
             for name, texts in (("image_id", self._images), ("question_id", self._questions))
         )
         score = np.array(batch["score"])  # a copy: a view would keep all columns of the batch
-        self._rows.append((cell, image, question, score))
+        for column, part in zip(self._rows, (cell, image, question, score), strict=True):
+            column.append(part)
         self._costs.append(_sums(cell, {name: batch[name].to_numpy(zero_copy_only=False) for name in COSTS}))
 
     def _numbered(self, batch: pa.RecordBatch) -> np.ndarray:
@@ -101,10 +102,9 @@ class _Coding:
 
     def answers(self) -> Iterator[Answers]:
         """What was collected. Cells, images and questions are sorted, since threads deliver rows in any order."""
-        if not self._rows:
+        if not self._cells:
             return
-        cell, image, question, score = (np.concatenate(part) for part in zip(*self._rows, strict=True))
-        self._rows.clear()
+        cell, image, question, score = map(_whole, self._rows)
         cells = pd.DataFrame(list(self._cells), columns=list(_CELL)).astype(
             {"severity": "int8"}
         )  # as recorded
@@ -112,6 +112,7 @@ class _Coding:
         images, image = _sorted(self._images, image)
         questions, question = _sorted(self._questions, question)
         asked = image.astype(np.int64) * len(questions) + question
+        del image, question  # of ten million answers, every array that is held is some 80 MB
         for population, mine in cells.groupby(list(POPULATION)):
             here = slice(None) if len(mine) == len(cells) else np.isin(cell, mine.index)
             ordered = mine.sort_values([*ARM, *CONDITION])
@@ -119,16 +120,25 @@ class _Coding:
             column[ordered.index] = np.arange(len(ordered))
             row, found = pd.factorize(asked[here], sort=True)
             of_image, seen = pd.factorize(found // len(questions))
-            entry, shape = row * len(ordered) + column[cell[here]], (len(found), len(ordered))
+            row *= len(ordered)
+            row += column[cell[here]]
+            shape = (len(found), len(ordered))
             yield Answers(
                 tuple(map(str, population)),
                 ordered[[*ARM, *CONDITION]].reset_index(drop=True),
                 costs.loc[ordered.index].reset_index(drop=True),
                 images[seen],
                 np.flatnonzero(np.diff(of_image, prepend=-1)),
-                np.bincount(entry, score[here], len(found) * len(ordered)).reshape(shape),
-                np.bincount(entry, minlength=len(found) * len(ordered)).astype(np.int32).reshape(shape),
+                np.bincount(row, score[here], len(found) * len(ordered)).reshape(shape),
+                np.bincount(row, minlength=len(found) * len(ordered)).astype(np.int32).reshape(shape),
             )
+
+
+def _whole(parts: list[np.ndarray]) -> np.ndarray:
+    """The parts in one; they are given up."""
+    whole = np.concatenate(parts)
+    parts.clear()
+    return whole
 
 
 def _sorted(texts: _Texts, number: np.ndarray) -> tuple[pd.Index, np.ndarray]:
