@@ -154,16 +154,13 @@ def per_condition(
             for (dataset, split), mine in drawn.groupby(["dataset", "split"], observed=True)
         }
         conditions = select(f"SELECT DISTINCT {listed(CONDITION)} FROM gathered ORDER BY ALL")
+        wanted = (
+            equal(dict(zip(CONDITION, condition, strict=True)))
+            for condition in conditions.itertuples(index=False, name=None)
+        )
         tables = [
-            per_dataset(
-                select(
-                    f"FROM gathered WHERE {equal({str(name): value for name, value in condition.items()})}"
-                ),
-                KEYS,
-                summarise,
-                images=images,
-            )
-            for condition in conditions.to_dict("records")
+            per_dataset(select(f"FROM gathered WHERE {condition}"), KEYS, summarise, images=images)
+            for condition in wanted
         ]
     if not tables:
         return pd.DataFrame(columns=[*COLUMNS, *AGAINST_UNPRUNED])

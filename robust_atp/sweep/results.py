@@ -94,11 +94,12 @@ class Results:
         ``UserError`` if nothing is recorded yet or the SQL is wrong.
         """
         if self._copy is not None:
-            return _answer(self._copy.connection, query, coded, frames)
+            with _understood():
+                return fetch(self._copy.connection, query, coded=coded, **frames)
         files = self._recorded()
-        with database() as connection:
+        with database() as connection, _understood():
             create_views(connection, connection.read_parquet(files))
-            return _answer(connection, query, coded, frames)
+            return fetch(connection, query, coded=coded, **frames)
 
     def batches(self, query: str) -> Iterator[pa.RecordBatch]:
         """Rows of SQL as ``table`` understands it, some at a time; files that are read once need no copy.
@@ -107,7 +108,8 @@ class Results:
         order of the files, while other threads read ahead.
         """
         if self._copy is not None and self._copy.made:
-            yield from batches(self._copy.connection, query)
+            with _understood():
+                yield from batches(self._copy.connection, query)
             return
         files = self._copy.files if self._copy is not None else self._recorded()
         yield from read_ahead(_some_at_a_time(files), partial(_rows_of, query=query))
@@ -166,25 +168,20 @@ class _Copy:
     def connection(self) -> duckdb.DuckDBPyConnection:
         connection = self._opened.enter_context(database(stored=True))
         connection.execute("SET preserve_insertion_order = false")
-        try:
+        with _understood():
             for files in _some_at_a_time(self.files):
                 rows = connection.read_parquet(files)
                 rows.insert_into("rows") if self.made else rows.create("rows")
                 self.made = True
-        except duckdb.Error as error:
-            raise UserError(f"the records cannot be read: {error}") from error
         create_views(connection, connection.table("rows"))
         return connection
 
 
 def _rows_of(files: list[str], query: str) -> list[pa.RecordBatch]:
     """Rows of some files, read by one thread: two threads of one DuckDB are a tenth faster, two DuckDBs by half."""
-    with database(threads=1) as connection:
+    with database(threads=1) as connection, _understood():
         create_views(connection, connection.read_parquet(files))
-        try:
-            return list(batches(connection, query))
-        except duckdb.Error as error:
-            raise UserError(f"the records cannot be read: {error}") from error
+        return list(batches(connection, query))
 
 
 def _some_at_a_time(files: list[str]) -> Iterator[list[str]]:
@@ -192,18 +189,15 @@ def _some_at_a_time(files: list[str]) -> Iterator[list[str]]:
     yield from (files[start : start + _FILES_AT_ONCE] for start in range(0, len(files), _FILES_AT_ONCE))
 
 
-def _answer(
-    connection: duckdb.DuckDBPyConnection, query: str, coded: bool, frames: dict[str, pd.DataFrame]
-) -> pd.DataFrame:
-    with _understood():
-        return fetch(connection, query, coded=coded, **frames)
-
-
 @contextmanager
 def _understood() -> Iterator[None]:
+    """Tell a damaged file from a query that cannot be answered."""
     try:
         yield
-    except (duckdb.ProgrammingError, duckdb.InvalidInputException) as error:
+    except (duckdb.Error, OSError) as error:  # OSError: what DuckDB finds out while Arrow reads from it
+        if ".parquet'" in str(error):
+            hint = "delete a damaged file, and robust-atp run makes it again"
+            raise UserError(f"the records cannot be read: {error}; {hint}") from error
         raise UserError(f"query over the records failed: {error}") from error
 
 

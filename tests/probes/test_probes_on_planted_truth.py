@@ -9,6 +9,7 @@ from synthetic_study import Truth, synthetic_records
 
 from robust_atp.probes.probe import AGAINST_UNPRUNED, COLUMNS, PROBES
 from robust_atp.probes.quantities import KEYS
+from robust_atp.probes.worst_group import IMAGES
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +237,23 @@ def test_worst_group_is_the_conflict_questions_of_the_shortcut(records):
         value["phantom-shortcut", "none", "spread"]
         > value["phantom", "none", "spread"] + truth.half_gap["phantom-shortcut"]
     )
+
+
+def test_worst_group_leaves_out_what_few_images_ask(records):
+    rows = records.to_pandas()
+    rows = rows[(rows["backbone"] == "phantom-shortcut") & (rows["intervention"] == "clean")]
+    kinds = rows["question_type"] + rows["group"]
+    score = rows[rows["pruner"] == "none"].groupby(kinds)["score"].mean()
+    rare, images = kinds == score.idxmin(), rows["image_id"]
+    first = images[rare].drop_duplicates().head(IMAGES)
+
+    def worst(some: pd.DataFrame) -> float:
+        return clean("worst-group", some)["phantom-shortcut", "none", "worst"]
+
+    assert worst(rows) == pytest.approx(score.min())
+    assert worst(rows[~rare | images.isin(first[:-1])]) == pytest.approx(score.drop(score.idxmin()).min())
+    assert worst(rows[~rare | images.isin(first)]) < score.drop(score.idxmin()).min()
+    assert probe("worst-group", rows[rare]).empty  # nothing to be worse than
 
 
 def test_calibration_against_the_definition(records):

@@ -110,6 +110,28 @@ def test_results_open_without_the_data(study_file: Path, tmp_path: Path) -> None
         results.table("SELECT nothing FROM records")
 
 
+def test_a_damaged_file_is_named_whichever_way_it_is_read(
+    study_with: Callable[..., Study], tmp_path: Path
+) -> None:
+    results = robust_atp.run(study_with(*SHORT), tmp_path, bar=False)
+    damaged = results.files()[-1]
+    damaged.write_bytes(damaged.read_bytes()[:2000])
+    with results.at_hand() as near, results.at_hand() as copied:
+        ways = [
+            results.records,
+            lambda: list(results.batches("SELECT score FROM records")),
+            lambda: list(near.batches("SELECT score FROM records")),
+            copied.records,
+        ]
+        for read in ways:
+            with pytest.raises(
+                UserError, match=rf"cannot be read: .*{damaged.name}.*robust-atp run makes it again"
+            ):
+                read()
+    damaged.unlink()
+    assert robust_atp.run(results.study, tmp_path, bar=False).status().complete
+
+
 def test_a_killed_driver_goes_on_where_it_was(study_file: Path, tmp_path: Path) -> None:
     undisturbed = robust_atp.run(study_file, tmp_path / "undisturbed", bar=False)
     out = tmp_path / "out"
