@@ -93,12 +93,7 @@ class Results:
 
         ``UserError`` if nothing is recorded yet or the SQL is wrong.
         """
-        if self._copy is not None:
-            with _understood():
-                return fetch(self._copy.connection, query, coded=coded, **frames)
-        files = self._recorded()
-        with database() as connection, _understood():
-            create_views(connection, connection.read_parquet(files))
+        with _understood(), self._connected() as connection:
             return fetch(connection, query, coded=coded, **frames)
 
     def batches(self, query: str) -> Iterator[pa.RecordBatch]:
@@ -120,10 +115,8 @@ class Results:
 
         Yields a function that answers SQL over it, with text as categories.
         """
-        with self.at_hand() as near:
-            assert near._copy is not None
-            with _understood(), gathered(near._copy.connection, query, **frames) as select:
-                yield select
+        with _understood(), self._connected() as connection, gathered(connection, query, **frames) as select:
+            yield select
 
     def remember(self, compute: "Callable[[Results], T]") -> T:
         """``compute(self)``; of results at hand, which stay as they are, once."""
@@ -147,6 +140,16 @@ class Results:
             near = copy(self)
             near._copy = _Copy(self._recorded(), opened)
             yield near
+
+    @contextmanager
+    def _connected(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A database with the records: their copy, or else the files, of which a query reads the columns it names."""
+        if self._copy is not None:
+            yield self._copy.connection
+            return
+        with database() as connection:
+            create_views(connection, connection.read_parquet(self._recorded()))
+            yield connection
 
     def _recorded(self) -> list[str]:
         files = [str(path) for path in self.files()]
