@@ -7,8 +7,8 @@ import pandas as pd
 
 from robust_atp.probes.contrast import with_gap
 from robust_atp.probes.probe import Marks, OnPhantom, Probe
-from robust_atp.probes.quantities import CELL, tabulate
-from robust_atp.query import Records, listed
+from robust_atp.probes.quantities import labelled_sums, tabulate
+from robust_atp.query import Records
 
 
 def background_gap(records: Records) -> pd.DataFrame:
@@ -17,13 +17,7 @@ def background_gap(records: Records) -> pd.DataFrame:
     Accuracy on the ``aligned`` and on the ``conflict`` questions, and the ``gap`` aligned - conflict, in
     [-1, 1]: 0 for a model that does not look at the background.
     """
-    sums = f"""
-    WITH labelled AS (
-        SELECT *, json_extract_string("group", '$.alignment') AS quantity FROM records
-    )
-    SELECT {listed(CELL)}, quantity, image_id, sum(score) AS num, count(*) AS den
-    FROM labelled WHERE quantity IN ('aligned', 'conflict') GROUP BY ALL
-    """
+    sums = labelled_sums("alignment", "aligned", "conflict")
     return tabulate(records, sums, _with_gap)
 
 

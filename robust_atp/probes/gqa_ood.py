@@ -8,8 +8,8 @@ import pandas as pd
 from robust_atp.probes.contrast import both
 from robust_atp.probes.phantom_views import with_frequency
 from robust_atp.probes.probe import Marks, OnPhantom, Probe
-from robust_atp.probes.quantities import CELL, Quantities, ratio, tabulate
-from robust_atp.query import Records, listed
+from robust_atp.probes.quantities import Quantities, labelled_sums, ratio, tabulate
+from robust_atp.query import Records
 
 
 def gqa_ood(records: Records) -> pd.DataFrame:
@@ -21,13 +21,7 @@ def gqa_ood(records: Records) -> pd.DataFrame:
 
     Kervadec et al., Roses Are Red, Violets Are Blue... but Should VQA Expect Them To?, CVPR 2021.
     """
-    sums = f"""
-    WITH labelled AS (
-        SELECT *, json_extract_string("group", '$.frequency') AS quantity FROM records
-    )
-    SELECT {listed(CELL)}, quantity, image_id, sum(score) AS num, count(*) AS den
-    FROM labelled WHERE quantity IN ('head', 'tail') GROUP BY ALL
-    """
+    sums = labelled_sums("frequency", "head", "tail")
     return tabulate(records, sums, _with_delta)
 
 

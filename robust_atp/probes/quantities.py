@@ -119,6 +119,17 @@ def quantity_sums(answers: str, quantities: Mapping[str, str]) -> str:
     """
 
 
+def labelled_sums(label: str, first: str, second: str) -> str:
+    """SQL for ``tabulate``: accuracy where the ``group`` of a question has this ``label``, and one of two values."""
+    return f"""
+        WITH labelled AS (
+            SELECT {listed(CELL)}, image_id, score, json_extract_string("group", '$.{label}') AS quantity FROM records
+        )
+        SELECT {listed(KEYS)}, image_id, sum(score) AS num, count(*) AS den
+        FROM labelled WHERE quantity IN ('{first}', '{second}') GROUP BY ALL
+    """
+
+
 def tabulate(
     records: Records,
     sums: str,
